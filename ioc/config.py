@@ -1,0 +1,227 @@
+"""One province in one file: `config.yaml`. Every option has a default and a sentence; the environment overrides.
+
+`${NAME}` and `${NAME:-default}` in a text value are taken from the environment; secrets belong there, never in the
+file. `IOC_DATABASE__DSN`, `IOC_BROKER__BOOTSTRAP`, ... (a double underscore between levels) override the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ioc.errors import UserError
+
+DEFAULT_PATH = Path("config.yaml")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+FEED_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Words(_Model):
+    """A text in the languages of the screens."""
+
+    vi: str
+    en: str
+
+
+class Province(_Model):
+    code: str = Field("19", description="Two-digit code of the province (text: leading zeros count).")
+    name: Words = Words(vi="Thái Nguyên", en="Thai Nguyen")
+    valid_from: date = Field(date(2025, 7, 1), description="Since when the units' codes mean what they mean today.")
+    boundaries: Path | None = Field(None, description="GeoJSON of commune shapes (properties.code); without it the map draws cells around the published centroids and says 'approximate'.")
+
+
+class Database(_Model):
+    dsn: str = Field("postgresql://ioc@127.0.0.1:5432/ioc", description="PostgreSQL 15 or newer, best with TimescaleDB.")
+    pool_max: int = Field(8, ge=1, le=100, description="Connections one process may hold.")
+
+
+class Broker(_Model):
+    bootstrap: str = Field("127.0.0.1:9092", description="host:port[,host:port] of the Kafka brokers.")
+    kind: Literal["kafka", "embedded"] = Field("kafka", description="'embedded' is the memory-only broker of `make up`: for trying out.")
+    partitions: int = Field(4, ge=1, le=1000, description="Partitions of a new topic; several ingest processes share them.")
+    replication: int = Field(1, ge=1, le=9, description="Copies of a new topic.")
+    group: str = Field("ioc-ingest", description="Consumer group of ingest.")
+    security: dict[str, str] = Field(default_factory=dict, description="kafka-python options for TLS and SASL, e.g. security_protocol, ssl_cafile, sasl_mechanism.")
+
+    @field_validator("bootstrap", mode="before")
+    @classmethod
+    def _join(cls, value: Any) -> Any:
+        return ",".join(value) if isinstance(value, list) else value
+
+
+class Ingest(_Model):
+    batch: int = Field(5000, ge=1, le=50_000, description="Most records one database transaction takes.")
+    linger_ms: int = Field(100, ge=1, le=10_000, description="How long the broker may wait for more records.")
+
+
+class Web(_Model):
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 behind a firewall or proxy.")
+    port: int = Field(8050, ge=1, le=65535)
+    origins: list[str] = Field(default_factory=list, description="Other origins allowed to open the websocket (behind a proxy that renames the host).")
+    public: bool = Field(True, description="Screens may be seen without a token; false asks every screen for `ioc token create NAME --role screen`.")
+    push_interval_s: float = Field(0.5, ge=0.05, le=60, description="At most one evaluation and one push in this time.")
+
+
+class Simulator(_Model):
+    host: str = "127.0.0.1"
+    port: int = Field(8051, ge=1, le=65535)
+    rate: float = Field(2.0, gt=0, le=10_000, description="Events a second, averaged over the day.")
+    speed: float = Field(1.0, gt=0, le=10_000, description="How much faster than real time the simulated day runs.")
+    seed: int = Field(19, description="The same seed gives the same day.")
+
+
+class Feed(_Model):
+    """One source: which connector reads it, from where, how often."""
+
+    feed: str = Field(description="Name; also the topic (ioc.<feed>).")
+    connector: str = Field(description="Folder in connectors/, or 'push' for a source that posts CloudEvents itself.")
+    title: Words
+    enabled: bool = True
+    url: str = ""
+    cadence_s: float = Field(60, gt=0, description="How often the source is asked; the screen greys a feed that is silent for longer.")
+    late_window_days: int = Field(60, ge=0, description="How far back late and corrected records are accepted.")
+    retention_days: int = Field(1095, ge=1, description="How long raw events are kept.")
+    geography: Literal["current", "former"] = Field("current", description="'former': the source still sends commune codes from before 1 July 2025.")
+    timezone: str = Field("Asia/Ho_Chi_Minh", description="Zone of times the source writes without one.")
+    allowed_hosts: list[str] = Field(default_factory=list, description="Hosts this feed may talk to besides the one in url.")
+    secret: str | None = Field(None, description="Name of the secret (environment variable or file in secrets_dir) sent as bearer token.")
+    rate_per_s: float = Field(20, gt=0, description="Most requests a second.")
+    timeout_s: float = Field(10, gt=0, le=600)
+    max_response_bytes: int = Field(32_000_000, ge=1000)
+    options: dict[str, Any] = Field(default_factory=dict, description="The connector's own options; see its README.")
+
+    @field_validator("feed")
+    @classmethod
+    def _slug(cls, value: str) -> str:
+        if not FEED_NAME.fullmatch(value) or len(value) > 60 or value == "dead-letters":
+            raise ValueError(f"{value!r} cannot be a feed's name; use small letters, digits and single dashes")
+        return value
+
+
+class Kpis(_Model):
+    catalogue: Path = Field(Path("dashboards/catalogue"), description="Folder of the KPI catalogue.")
+    use: list[str] | Literal["all"] = Field("all", description="Which KPIs are evaluated.")
+    targets: dict[str, float] = Field(default_factory=dict, description="This province's targets, by KPI.")
+
+
+class Scenes(_Model):
+    folder: Path = Path("dashboards/scenes")
+    use: list[str] = Field(default_factory=lambda: ["overview"])
+    viewing_distance_m: float = Field(5.0, gt=0.3, le=50)
+    pixel_pitch_mm: float = Field(0.634, gt=0.05, le=20)
+
+
+class Config(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="IOC_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    province: Province = Province()
+    language: Literal["vi", "en"] = "vi"
+    timezone: str = "Asia/Ho_Chi_Minh"
+    database: Database = Database()
+    broker: Broker = Broker()
+    ingest: Ingest = Ingest()
+    web: Web = Web()
+    simulator: Simulator = Simulator()
+    feeds: list[Feed] = Field(default_factory=list)
+    kpis: Kpis = Kpis()
+    scenes: Scenes = Scenes()
+    secrets_dir: Path | None = Field(None, description="Folder with one file a secret.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings  # the environment wins over the file
+
+    @field_validator("feeds")
+    @classmethod
+    def _unique(cls, feeds: list[Feed]) -> list[Feed]:
+        names = [feed.feed for feed in feeds]
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            raise ValueError(f"feed named twice: {', '.join(double)}")
+        return feeds
+
+    def feed(self, name: str) -> Feed:
+        """Return the feed called `name`; raise `UserError` naming the known ones."""
+        for feed in self.feeds:
+            if feed.feed == name:
+                return feed
+        raise UserError(f"no feed is called {name!r}; known are {', '.join(f.feed for f in self.feeds) or 'none'}")
+
+
+# Variables of this project that are not configuration fields.
+_OTHER_VARIABLES = ("IOC_CONFIG", "IOC_SIMULATOR_URL", "IOC_SAMPLES", "IOC_REQUIRE_SERVICES")
+
+
+def load(path: Path | None = None) -> Config:
+    """Read `path` (default: $IOC_CONFIG or config.yaml); raise `UserError` with file, line and repair."""
+    path = path or Path(os.environ.get("IOC_CONFIG", DEFAULT_PATH))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise UserError(f"{path}: cannot be read: {exc.strerror}") from exc
+    try:
+        raw = yaml.safe_load(text) or {}
+    except yaml.YAMLError as exc:
+        raise UserError(f"{path}: not valid YAML: {exc}") from exc
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: the top level must be a mapping such as 'feeds:'")
+    try:
+        return Config(**_expand(raw))
+    except ValidationError as exc:
+        problems = [f"{_line(text, error['loc'])}{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()]
+        raise UserError(f"{path}: " + "; ".join(problems)) from exc
+
+
+def _expand(value: Any) -> Any:
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda m: os.environ.get(m[1]) or (m[2] or ""), value)
+    if isinstance(value, list):
+        return [_expand(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _expand(item) for key, item in value.items()}
+    return value
+
+
+def _line(text: str, loc: tuple[int | str, ...]) -> str:
+    """Return "line N: " of the deepest part of `loc` that stands in the YAML text."""
+    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 1
+    for step in loc:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == step), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return f"line {line}: "
+
+
+def secret(config: Config, name: str) -> str:
+    """Return the secret called `name` from the environment or `secrets_dir`; raise `UserError` when it is nowhere."""
+    if value := os.environ.get(name):
+        return value
+    if config.secrets_dir and (file := config.secrets_dir / name).is_file():
+        return file.read_text(encoding="utf-8").strip()
+    raise UserError(f"the secret {name} is neither an environment variable nor a file in secrets_dir")
