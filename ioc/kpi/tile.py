@@ -1,0 +1,77 @@
+"""The tile contract: one object for a KPI's value wherever it is shown (wall, page, export, API)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+Kind: TypeAlias = Literal["sum", "last", "mean", "ratio", "rank", "index", "count_now", "duration"]
+Better: TypeAlias = Literal["up", "down", "band"]
+Status: TypeAlias = Literal["good", "watch", "alarm", "unknown"]
+State: TypeAlias = Literal["live", "late", "stale", "lost", "never"]
+STATES: tuple[State, ...] = ("live", "late", "stale", "lost", "never")  # best to worst
+
+
+class Words(Struct, frozen=True):
+    vi: str
+    en: str
+
+
+class Target(Struct, frozen=True):
+    value: float
+    due: date | None = None
+
+
+class Delta(Struct, frozen=True):
+    """A difference and what it is against. `value` is in the KPI's unit; for a percentage, in points (điểm %)."""
+
+    value: float
+    versus: Literal["previous_period", "same_weekday", "target"]
+
+
+class Period(Struct, frozen=True):
+    """`start` inclusive, `end` exclusive, aware. `complete` is False while the period still runs."""
+
+    start: datetime
+    end: datetime
+    complete: bool
+
+
+class Quality(Struct, frozen=True):
+    state: State
+    missing_sources: list[str] = msgspec.field(default_factory=list)
+
+
+class Tile(Struct, frozen=True):
+    """One KPI value. `value` None: no fact yet, or nothing to divide by; then `as_of` says which of the two.
+
+    `numerator`, `denominator`: the parts of a ratio or mean. `spark`: oldest first, its last point equals `value`.
+    `as_of`: time of the newest fact of the feeds it reads; None means no fact was ever seen.
+    """
+
+    kpi: str
+    title: Words
+    theme: str
+    value: float | None
+    unit: str
+    kind: Kind
+    better: Better
+    status: Status
+    period: Period
+    as_of: datetime | None
+    published_at: datetime
+    area: str
+    source: list[str]
+    formula: str
+    formula_version: int
+    quality: Quality
+    numerator: float | None = None
+    denominator: float | None = None
+    target: Target | None = None
+    delta: Delta | None = None
+    qualifier: str = "exact"
+    decimals: int = 0
+    spark: list[float | None] = msgspec.field(default_factory=list)
