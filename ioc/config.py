@@ -51,6 +51,7 @@ class Broker(_Model):
     kind: Literal["kafka", "embedded"] = Field("kafka", description="'embedded' is the memory-only broker of `make up`: for trying out.")
     partitions: int = Field(4, ge=1, le=1000, description="Partitions of a new topic; several ingest processes share them.")
     replication: int = Field(1, ge=1, le=9, description="Copies of a new topic.")
+    prefix: str = Field("ioc", pattern=r"[a-z0-9][a-z0-9-]*", description="Topics are PREFIX.FEED and PREFIX.dead-letters.")
     group: str = Field("ioc-ingest", description="Consumer group of ingest.")
     security: dict[str, str] = Field(default_factory=dict, description="kafka-python options for TLS and SASL, e.g. security_protocol, ssl_cafile, sasl_mechanism.")
 

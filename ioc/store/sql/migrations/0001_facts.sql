@@ -26,7 +26,8 @@ CREATE UNIQUE INDEX event_identity ON event (feed, subject, metric, period, time
 -- "as it looked then", the ticker, the last raw events of an explanation.
 CREATE INDEX event_received ON event (feed, received_at DESC);
 
--- Each field is its newest known value by (time, id); `versions` says per field which event that was.
+-- Each field is its newest known value by (time, key); `versions` maps "time|key" of an event to the bits of the fields
+-- that are its (see ioc/store/rollup.py). Where opened_at is unknown, first_at stands for it.
 CREATE TABLE case_state (
     feed          text        NOT NULL,
     subject       text        NOT NULL,
@@ -48,6 +49,7 @@ CREATE TABLE case_state (
     doubt         text,
     deleted       boolean     NOT NULL DEFAULT false,
     dims          jsonb       NOT NULL DEFAULT '{}',
+    first_at      timestamptz NOT NULL,  -- oldest event's time
     updated_at    timestamptz NOT NULL,  -- newest event's time
     versions      jsonb       NOT NULL,
     PRIMARY KEY (feed, subject)
@@ -69,6 +71,7 @@ CREATE TABLE asset_state (
     doubt      text,
     deleted    boolean     NOT NULL DEFAULT false,
     dims       jsonb       NOT NULL DEFAULT '{}',
+    first_at   timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     versions   jsonb       NOT NULL,
     PRIMARY KEY (feed, subject)
@@ -92,8 +95,8 @@ CREATE TABLE rollup_observation (
 -- Exact counts of the current cases. `measure`:
 --   opened  day = local day of opened_at
 --   closed  day = local day of closed_at
---   open    day = local day of due_at, 'infinity' without one: status open (the clock runs)
---   paused  day = 'infinity': status paused
+--   open    day = local day of due_at, 9999-12-31 without one: status open (the clock runs)
+--   paused  day = 9999-12-31: status paused
 CREATE TABLE rollup_case (
     feed       text    NOT NULL,
     measure    text    NOT NULL,
@@ -129,7 +132,7 @@ CREATE TABLE consumer_offset (
     feed         text        NOT NULL,
     events       bigint      NOT NULL DEFAULT 0,
     duplicates   bigint      NOT NULL DEFAULT 0,
-    dead_letters bigint      NOT NULL DEFAULT 0,
+    lag          bigint,                 -- records in the partition not yet read, when last read
     as_of        timestamptz,  -- newest time of a fact
     received_at  timestamptz,  -- newest arrival of a fact
     checked_at   timestamptz,  -- newest sign of life of the source, which had nothing new to say
@@ -172,4 +175,14 @@ CREATE TABLE token (
     hash       text        NOT NULL,  -- SHA-256 of the random token; the token itself is shown once
     created_at timestamptz NOT NULL,
     revoked_at timestamptz
+);
+
+-- Signs of life of our own processes (connect, ingest, jobs, web), each instance every few seconds.
+CREATE TABLE service (
+    name       text        NOT NULL,
+    instance   text        NOT NULL,  -- host:pid
+    started_at timestamptz NOT NULL,
+    seen_at    timestamptz NOT NULL,
+    info       jsonb       NOT NULL DEFAULT '{}',
+    PRIMARY KEY (name, instance)
 );

@@ -1,0 +1,427 @@
+"""One batch from the bus to the store, in one transaction.
+
+Order, all or nothing:
+
+1. lock the offsets of the batch's partitions; drop what another consumer already committed (fencing);
+2. COPY the events into a staging table; find what the store already knows of their identities;
+3. sort out repetitions (counted), contradictions (dead letters) and the rest (new);
+4. insert the new events; bring rollups of observations, states of cases and assets, rollups of cases up to date;
+5. write dead letters; save offsets and counters;
+6. NOTIFY which feeds changed, and commit.
+
+Twice the same batch, or any part of it, changes nothing the second time: step 1 and step 3 see to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+
+from ioc.clock import ICT, day_start, local_day
+from ioc.events import Asset, Case, DeadLetter, Event, Observation
+from ioc.store.rollup import ASSET_FIELDS, CASE_FIELDS, CaseDeltas, State, version_of
+from ioc.store.sql import queries
+
+CHANNEL = "ioc_facts"
+_SQL = queries("ingest")
+_KIND = {Observation: 1, Case: 2, Asset: 3}
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Fenced(Exception):
+    """The partition moved on under us (topic recreated, offsets reset): read the offsets again and seek."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One record of the bus: an event, a dead letter, or (neither) a sign of life of the source at `checked_at`."""
+
+    topic: str
+    partition: int
+    offset: int
+    feed: str
+    received_at: datetime
+    event: Event | None = None
+    letter: DeadLetter | None = None
+    checked_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a partition will have been read, and what was met on the way."""
+
+    next_offset: int
+    events: int = 0
+    duplicates: int = 0
+    as_of: datetime | None = None
+    received_at: datetime | None = None
+    checked_at: datetime | None = None
+
+
+@dataclass
+class Result:
+    """What a batch changed. `feeds` maps a feed to the kinds and metrics that moved ("case", "asset", metric names)."""
+
+    events: int = 0
+    duplicates: int = 0
+    dead_letters: int = 0
+    feeds: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+
+def digest(*parts: bytes) -> str:
+    """Return 128 bits of BLAKE2 as a hex text that PostgreSQL reads as uuid."""
+    h = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        h.update(part)
+        h.update(b"\x1f")
+    return h.hexdigest()
+
+
+class _Row:
+    """An event on its way into the table `event`."""
+
+    __slots__ = ("content", "data", "event", "key", "kind", "ord", "record", "version")
+
+    def __init__(self, ord_: int, record: Record, event: Event) -> None:
+        self.ord = ord_
+        self.record = record
+        self.event = event
+        self.data = _encode(event.data)
+        self.key = digest(event.source.encode(), event.id.encode())
+        self.content = digest(self.data, event.subject.encode(), event.time.isoformat().encode())
+        self.kind = _KIND[type(event.data)]
+        self.version = getattr(event.data, "version", None) or event.time
+
+    def identity(self) -> tuple[str, str, str, str, datetime]:
+        data = self.event.data
+        metric, period = (data.metric, data.period) if isinstance(data, Observation) else ("", "")
+        return (self.record.feed, self.event.subject, metric, period, self.event.time)
+
+    def columns(self) -> tuple[Any, ...]:
+        e, d = self.event, self.event.data
+        feed, subject, metric, period, time = self.identity()
+        value = d.value if isinstance(d, Observation) else None
+        area = d.area if isinstance(d.area, str) else None
+        deleted = d.deleted is True
+        return (
+            self.ord, feed, self.kind, subject, metric, period, time, self.key, self.content, self.record.received_at,
+            self.version, value, area, deleted, e.id, e.source, self.data.decode(),
+        )  # fmt: skip
+
+
+class Writer:
+    """Writes batches through one connection. Not thread-safe; make one per thread."""
+
+    def __init__(self, conn: psycopg.Connection[Any], zone: ZoneInfo = ICT) -> None:
+        self.conn = conn
+        self.zone = zone
+        conn.autocommit = True
+        conn.execute(_SQL["staging"].encode())
+        # the staging table has no statistics: without this the planner may read all of `event` to join a handful
+        conn.execute("SET enable_hashjoin = off")
+        conn.execute("SET enable_mergejoin = off")
+        conn.execute("SET timezone = 'UTC'")
+
+    def assign(self, topic: str, partition: int, topic_id: str, feed: str) -> int:
+        """Return the offset at which to go on in this partition."""
+        row = self.conn.execute(
+            _SQL["assign"], {"topic": topic, "partition": partition, "topic_id": topic_id, "feed": feed}
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def write(self, records: Sequence[Record], topic_ids: dict[str, str], lags: dict[tuple[str, int], int] | None = None) -> Result:
+        """Store the batch; raise `Fenced` when the offsets no longer belong to these topics."""
+        with self.conn.transaction():
+            progress, fresh = self._lock(records, topic_ids)
+            result = Result()
+            rows = [_Row(i, r, r.event) for i, r in enumerate(fresh) if r.event is not None]
+            letters = [r.letter for r in fresh if r.letter is not None]
+            new: list[_Row] = []
+            if rows:
+                prior = self._stage(rows)
+                new, rejected, contradictions = self._sort_out(rows, prior, progress)
+                letters += contradictions
+                result.duplicates = len(rejected) - len(contradictions)
+                if new:
+                    self.conn.execute(_SQL["store"], {"rejected": sorted(rejected)})
+                    self._observations([r for r in new if r.kind == 1], prior)
+                    self._cases([r for r in new if r.kind == 2])
+                    self._assets([r for r in new if r.kind == 3])
+            self._dead_letters(letters)
+            self._account(fresh, new, progress, result)
+            self._save(progress, lags or {})
+            result.dead_letters = len(letters)
+            for letter in letters:
+                result.feeds[letter.feed].add("dead_letter")
+            self._notify(result)
+        return result
+
+    def _lock(self, records: Sequence[Record], topic_ids: dict[str, str]) -> tuple[dict[tuple[str, int], Progress], list[Record]]:
+        last: dict[tuple[str, int], int] = {}
+        for r in records:
+            last[(r.topic, r.partition)] = max(r.offset, last.get((r.topic, r.partition), -1))
+        names = sorted(last)
+        found = self.conn.execute(
+            _SQL["lock_offsets"], {"topics": [t for t, _ in names], "partitions": [p for _, p in names]}
+        ).fetchall()
+        stored = {(topic, partition): (topic_id, offset) for topic, partition, topic_id, offset in found}
+        for name in names:
+            if stored.get(name, ("", 0))[0] != topic_ids[name[0]]:
+                raise Fenced(f"partition {name[1]} of {name[0]} is not the one that was assigned")
+        fresh = [r for r in records if r.offset >= stored[(r.topic, r.partition)][1]]
+        return {name: Progress(max(last[name] + 1, stored[name][1])) for name in names}, fresh
+
+    def _stage(self, rows: Sequence[_Row]) -> dict[int, list[tuple[str, str, datetime, Decimal | None, bool]]]:
+        """COPY the rows; return per row what is stored of its identity: (key, content, version, value, deleted)."""
+        with self.conn.cursor() as cur:
+            with cur.copy("COPY incoming FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row.columns())
+            times = [row.event.time for row in rows]
+            known = cur.execute(_SQL["known"], {"oldest": min(times), "newest": max(times)}).fetchall()
+        prior: dict[int, list[tuple[str, str, datetime, Decimal | None, bool]]] = defaultdict(list)
+        for ord_, key, content, version, value, deleted in known:
+            prior[ord_].append((key.hex, content.hex, version, value, deleted))
+        return prior
+
+    def _sort_out(
+        self, rows: Sequence[_Row], prior: dict[int, list[Any]], progress: dict[tuple[str, int], Progress]
+    ) -> tuple[list[_Row], set[int], list[DeadLetter]]:
+        """Return (new rows, `ord` of all others, contradictions as dead letters)."""
+        met: dict[tuple[Any, ...], str] = {}
+        new: list[_Row] = []
+        rejected: set[int] = set()
+        contradictions: list[DeadLetter] = []
+        for row in rows:
+            identity = (*row.identity(), row.key)
+            content = met.get(identity) or next((c for k, c, *_ in prior.get(row.ord, ()) if k == row.key), None)
+            if content is None:
+                met[identity] = row.content
+                new.append(row)
+                continue
+            rejected.add(row.ord)
+            if content == row.content:
+                progress[(row.record.topic, row.record.partition)].duplicates += 1
+            else:
+                contradictions.append(_contradiction(row))
+        return new, rejected, contradictions
+
+    def _observations(self, rows: Sequence[_Row], prior: dict[int, list[Any]]) -> None:
+        if not rows:
+            return
+        sums, corrected = observation_deltas(rows, prior, self.zone)
+        if sums:
+            self.conn.execute(_SQL["add_observations"], _columns(
+                ("feed", "metric", "period", "day", "subject", "n", "total", "last_time", "last_value", "area"),
+                [(*key, *delta) for key, delta in sorted(sums.items())],
+            ))  # fmt: skip
+        if corrected:
+            keys = [(*key, day_start(key[3], self.zone), _next_day(key[3], self.zone)) for key in sorted(corrected)]
+            arrays = _columns(("feed", "metric", "period", "day", "subject", "start", "end"), keys)
+            self.conn.execute(_SQL["refresh_last"], arrays)
+            self.conn.execute(_SQL["drop_empty_observations"], arrays)
+
+    def _cases(self, rows: Sequence[_Row]) -> None:
+        if not rows:
+            return
+        states = self._fold("case_state", CASE_FIELDS, rows)
+        deltas = CaseDeltas(self.zone)
+        for (feed, _), (before, state) in states.items():
+            deltas.add(feed, before, -1)
+            deltas.add(feed, state, 1)
+        self._upsert("case_state", CASE_FIELDS, {key: after for key, (_, after) in states.items()})
+        if changed := deltas.changed_cases():
+            arrays = _columns(
+                ("feed", "measure", "day", "area", "dims", "n", "n_due", "n_on_time", "seconds", "n_rated", "rating"), changed
+            )
+            self.conn.execute(_SQL["add_cases"], arrays)
+            if any(row[5] < 0 for row in changed):
+                self.conn.execute(_SQL["drop_empty_cases"], arrays)
+        if moved := deltas.changed_durations():
+            arrays = _columns(("feed", "day", "area", "tenths", "n"), moved)
+            self.conn.execute(_SQL["add_durations"], arrays)
+            if any(row[4] < 0 for row in moved):
+                self.conn.execute(_SQL["drop_empty_durations"], arrays)
+
+    def _assets(self, rows: Sequence[_Row]) -> None:
+        if rows:
+            states = self._fold("asset_state", ASSET_FIELDS, rows)
+            self._upsert("asset_state", ASSET_FIELDS, {key: after for key, (_, after) in states.items()})
+
+    def _fold(self, table: str, fields: tuple[str, ...], rows: Sequence[_Row]) -> dict[tuple[str, str], tuple[State | None, State]]:
+        """Return (feed, subject) -> (state before or None, state after)."""
+        keys = sorted({(row.record.feed, row.event.subject) for row in rows})
+        with self.conn.cursor(row_factory=dict_row) as cur:
+            cur.execute(
+                f"SELECT * FROM {table} WHERE (feed, subject) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"  # noqa: S608
+                " ORDER BY feed, subject FOR UPDATE",
+                ([feed for feed, _ in keys], [subject for _, subject in keys]),
+            )
+            stored = {(row["feed"], row["subject"]): row for row in cur}
+        states: dict[tuple[str, str], tuple[State | None, State]] = {}
+        for row in rows:
+            key = (row.record.feed, row.event.subject)
+            if key not in states:
+                old = stored.get(key)
+                states[key] = (State.load(fields, old) if old else None, State.load(fields, old) if old else State(fields))
+            data = row.event.data
+            assert not isinstance(data, Observation)
+            states[key][1].apply(version_of(row.event.time, row.key), row.event.time, data)
+        return states
+
+    def _upsert(self, table: str, fields: tuple[str, ...], states: dict[tuple[str, str], State]) -> None:
+        columns = ("feed", "subject", *fields, "first_at", "updated_at", "versions")
+        rows = []
+        for (feed, subject), state in sorted(states.items()):
+            values = [_json(state.get(name)) if name == "dims" else state.get(name) for name in fields]
+            rows.append((feed, subject, *values, state.first_at, state.updated_at, state.dump_versions()))
+        self.conn.execute(_upsert_sql(table, columns).encode(), _columns(columns, rows))
+
+    def _dead_letters(self, letters: Iterable[DeadLetter]) -> None:
+        unique = {letter.id: letter for letter in letters}
+        if not unique:
+            return
+        rows = [
+            (i, x.feed, x.cause, x.message, x.field, x.repair, x.record.replace("\x00", "\\x00"), x.connector, x.at, x.at)
+            for i, x in sorted(unique.items())
+        ]
+        columns = ("id", "feed", "cause", "message", "field", "repair", "record", "connector", "first_at", "last_at")
+        self.conn.execute(_SQL["dead_letters"], _columns(columns, rows))
+
+    def _account(self, fresh: Sequence[Record], new: Sequence[_Row], progress: dict[tuple[str, int], Progress], result: Result) -> None:
+        for r in fresh:
+            p = progress[(r.topic, r.partition)]
+            if r.checked_at is not None:
+                p.checked_at = max(r.checked_at, p.checked_at or r.checked_at)
+                result.feeds[r.feed].add("checked")
+            elif r.event is not None:
+                p.received_at = max(r.received_at, p.received_at or r.received_at)
+        counted: Counter[tuple[str, int]] = Counter()
+        for row in new:
+            name, time = (row.record.topic, row.record.partition), row.event.time
+            counted[name] += 1
+            p = progress[name]
+            p.as_of = max(time, p.as_of or time)
+            data = row.event.data
+            result.feeds[row.record.feed].add(data.metric if isinstance(data, Observation) else "case" if row.kind == 2 else "asset")
+        for name, n in counted.items():
+            progress[name].events = n
+        result.events = len(new)
+
+    def _save(self, progress: dict[tuple[str, int], Progress], lags: dict[tuple[str, int], int]) -> None:
+        rows = [
+            (topic, partition, p.next_offset, p.events, p.duplicates, lags.get((topic, partition)), p.as_of, p.received_at, p.checked_at)
+            for (topic, partition), p in sorted(progress.items())
+        ]
+        columns = ("topic", "partition", "next_offset", "events", "duplicates", "lag", "as_of", "received_at", "checked_at")
+        self.conn.execute(_SQL["save_offsets"], _columns(columns, rows))
+
+    def _notify(self, result: Result) -> None:
+        if result.feeds:
+            changed = {feed: sorted(what)[:50] for feed, what in sorted(result.feeds.items())}
+            self.conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, msgspec.json.encode(changed).decode()[:7900]))
+
+
+ObservationKey = tuple[str, str, str, Any, str]  # feed, metric, period, day, subject
+
+
+def observation_deltas(
+    rows: Sequence[_Row], prior: dict[int, list[Any]], zone: ZoneInfo
+) -> tuple[dict[ObservationKey, tuple[Any, ...]], set[ObservationKey]]:
+    """Return (key -> (n, total, last_time, last_value, area) to add, keys whose newest value must be read again).
+
+    Of all versions of one observation, stored or in this batch, only the newest by (version, key) stands.
+    """
+    standing: dict[tuple[Any, ...], tuple[datetime, str, Decimal | None] | None] = {}
+    before: dict[tuple[Any, ...], Decimal | None] = {}
+    sums: dict[ObservationKey, list[Any]] = {}
+    corrected: set[ObservationKey] = set()
+    newest: dict[tuple[Any, ...], _Row] = {}
+    for row in rows:
+        identity = row.identity()
+        if identity not in before:
+            stored = [(version, key, None if deleted else value) for key, _, version, value, deleted in prior.get(row.ord, ())]
+            standing[identity] = max(stored) if stored else None
+            old = standing[identity]
+            before[identity] = old[2] if old else None
+        data = row.event.data
+        assert isinstance(data, Observation)
+        candidate = (row.version, row.key, None if data.deleted else data.value)
+        current = standing[identity]
+        if current is None or candidate[:2] > current[:2]:
+            standing[identity] = candidate
+            newest[identity] = row
+    for identity, row in newest.items():
+        feed, subject, metric, period, time = identity
+        key: ObservationKey = (feed, metric, period, local_day(time, zone), subject)
+        old_value, now = before[identity], standing[identity]
+        new_value = now[2] if now else None
+        if prior.get(row.ord):
+            corrected.add(key)
+        n = (new_value is not None) - (old_value is not None)
+        if new_value is None and old_value is None:
+            continue
+        delta = sums.setdefault(key, [0, Decimal(0), None, None, None])
+        delta[0] += n
+        delta[1] += (new_value or 0) - (old_value or 0)
+        if delta[2] is None or time >= delta[2]:
+            delta[2:] = [time, new_value, row.event.data.area]
+    return {key: tuple(delta) for key, delta in sums.items()}, corrected
+
+
+def _contradiction(row: _Row) -> DeadLetter:
+    e = row.event
+    return DeadLetter(
+        feed=row.record.feed,
+        cause="contradiction",
+        message=f"event {e.id} of {e.source} came before with other content",
+        field="id",
+        repair="give a changed fact a new id, and a newer version (observation) or time (case, asset)",
+        record=row.data.decode(),
+        connector=e.source,
+        at=row.record.received_at,
+    )
+
+
+def _columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Turn rows into one array a column, for unnest()."""
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _next_day(day: Any, zone: ZoneInfo) -> datetime:
+    return day_start(day + timedelta(days=1), zone)
+
+
+_TYPES = {
+    "opened_at": "timestamptz", "due_at": "timestamptz", "closed_at": "timestamptz", "first_at": "timestamptz",
+    "updated_at": "timestamptz", "rating": "smallint", "lat": "float8", "lon": "float8", "deleted": "boolean",
+    "dims": "jsonb", "versions": "jsonb",
+}  # fmt: skip
+
+
+def _upsert_sql(table: str, columns: Sequence[str]) -> str:
+    names = ", ".join(columns)
+    arrays = ", ".join(f"%({c})s::{_TYPES.get(c, 'text')}[]" for c in columns)
+    sets = ", ".join(f"{c} = excluded.{c}" for c in columns if c not in ("feed", "subject"))
+    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT (feed, subject) DO UPDATE SET {sets}"  # noqa: S608
+
+
+def key_of(source: str, event_id: str) -> UUID:
+    """Return the key under which an event is stored."""
+    return UUID(digest(source.encode(), event_id.encode()))
