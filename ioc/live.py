@@ -13,14 +13,39 @@ Messages to a viewer (JSON text)::
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+import msgspec
+import psycopg
+import structlog
 from msgspec import Struct
+from psycopg_pool import ConnectionPool
 
+from ioc import __version__
+from ioc.clock import Clock, system_clock
+from ioc.config import Config
+from ioc.kpi import freshness
 from ioc.kpi.tile import State as Freshness
 from ioc.kpi.tile import Tile, Words
+from ioc.store import status
+from ioc.store.migrate import Server, server
+from ioc.store.reader import Reader, snapshot
+from ioc.store.writer import CHANNEL
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 1.0  # feeds fall silent, cases fall due: looked at once a second without any event
+HEARTBEAT_S = 2.0
+QUEUE = 4  # messages a slow viewer may be behind; then it gets a snapshot instead
+POINTS_EVERY_S = 2.0  # the map's points are many; they may be this old
+RATE_WINDOW_S = 60.0
 
 
 class FeedView(Struct, frozen=True):
@@ -85,3 +110,340 @@ class Snapshot(Struct, frozen=True):
 
 Props: TypeAlias = dict[str, dict[str, Any]]  # component id -> property -> JSON value
 Render: TypeAlias = Callable[[Snapshot], Props]
+
+
+class Evaluator(Protocol):
+    """What the hub needs of the KPI engine (ioc.kpi.engine.Engine)."""
+
+    def evaluate(self, reader: Reader, kpis: Iterable[str], *, area: str | None = None, at: datetime) -> dict[str, Tile]: ...
+    def by_area(self, reader: Reader, kpi: str, at: datetime) -> dict[str, float | None]: ...
+    def depends_on(self, changed: dict[str, list[str]]) -> set[str]: ...
+    def next_change(self, reader: Reader, now: datetime) -> datetime | None: ...
+
+
+class Viewer:
+    """One open websocket. The hub puts messages in, the socket's task takes them out; the newest wins."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.queue: asyncio.Queue[str] = asyncio.Queue(QUEUE)
+
+    def put(self, message: str) -> None:
+        """Queue a message; a viewer that cannot keep up skips to a snapshot of now."""
+        if self.queue.full():
+            while not self.queue.empty():
+                self.queue.get_nowait()
+            message = self.view.whole()
+        self.queue.put_nowait(message)
+
+
+class View:
+    """One page in one language: its render function, what it last rendered, and who is watching.
+
+    `parts` is changed and read on the event loop only.
+    """
+
+    def __init__(self, name: str, render: Render, by_area: Iterable[str]) -> None:
+        self.name = name
+        self.render = render
+        self.by_area = tuple(by_area)
+        self.viewers: set[Viewer] = set()
+        self.parts: dict[str, str] = {}  # component id -> its props as JSON
+        self.seq = 0
+        self.now = ""
+        self._whole = ""
+
+    def update(self, seq: int, now: str, parts: dict[str, str]) -> None:
+        """Take in a rendering; send every viewer the parts that changed, serialised once."""
+        changed = {name: text for name, text in parts.items() if self.parts.get(name) != text}
+        self.parts, self.seq, self.now, self._whole = parts, seq, now, ""
+        if changed:
+            message = _message(seq, now, changed, snapshot=False)
+            for viewer in self.viewers:
+                viewer.put(message)
+
+    def whole(self) -> str:
+        """Return the message that shows everything, serialised once per rendering."""
+        if not self._whole:
+            self._whole = _message(self.seq, self.now, self.parts, snapshot=True)
+        return self._whole
+
+
+def _message(seq: int, now: str, parts: dict[str, str], *, snapshot: bool) -> str:
+    props = ",".join(f"{json.dumps(name)}:{text}" for name, text in parts.items())
+    mark = '"snapshot":true,' if snapshot else ""
+    return f'{{"seq":{seq},"v":{json.dumps(__version__)},"now":"{now}",{mark}"props":{{{props}}}}}'
+
+
+def iso(at: datetime) -> str:
+    """Return an instant as screens are sent it: UTC, milliseconds, Z."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+class Hub:
+    """Evaluates once for all screens. `start` begins its thread; `join` and `leave` are called on the event loop."""
+
+    def __init__(
+        self, config: Config, engine: Evaluator, kpis: Iterable[str], pool: ConnectionPool[psycopg.Connection[Any]], *, clock: Clock = system_clock
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._kpis = list(kpis)
+        self._pool = pool
+        self._clock = clock
+        self._views: dict[str, View] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._render_lock = threading.Lock()
+        self._listener: psycopg.Connection[Any] | None = None
+        self._server: Server | None = None
+        self._points_at = 0.0
+        self._points_dirty = True
+        self._history: dict[str, deque[tuple[float, int]]] = {}
+        self._down = False
+        now = clock()
+        self.snapshot = Snapshot(seq=0, now=now, tiles={}, by_area={}, feeds=[], ticker=[], points=[], services={})
+
+    def add_view(self, name: str, render: Render, by_area: Iterable[str] = ()) -> None:
+        """Register a page. `by_area`: the KPIs whose value by commune its map or rankings show."""
+        self._views[name] = View(name, render, by_area)
+
+    @property
+    def views(self) -> dict[str, View]:
+        return self._views
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to listen and evaluate; results are handed over on `loop`."""
+        self._loop = loop
+        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    async def join(self, name: str) -> Viewer:
+        """Add a viewer of the view and queue its first snapshot. Raise KeyError for an unknown view."""
+        view = self._views[name]
+        if not view.viewers:
+            await asyncio.to_thread(self._render, view, self.snapshot)
+        viewer = Viewer(view)
+        view.viewers.add(viewer)
+        viewer.put(view.whole())
+        return viewer
+
+    def leave(self, viewer: Viewer) -> None:
+        viewer.view.viewers.discard(viewer)
+
+    def watchers(self) -> int:
+        """Return how many screens are open."""
+        return sum(len(view.viewers) for view in self._views.values())
+
+    def _run(self) -> None:
+        """Wake at a NOTIFY, at a tick, or when time changes a number; evaluate; hand over."""
+        changed: dict[str, list[str]] | None = None  # None: everything
+        due: datetime | None = None
+        while not self._stop.is_set():
+            started = time.monotonic()
+            try:
+                due = self._evaluate(changed, due)
+                if self._down:
+                    log.info("database is back; screens are live again")
+                    self._down = False
+                changed = self._listen(TICK_S)
+            except (psycopg.Error, psycopg.errors.Error, OSError) as exc:
+                if not self._down:
+                    log.error("database away; screens show the age of what they have", reason=str(exc).splitlines()[0] if str(exc) else repr(exc))
+                    self._down = True
+                self._forget_listener()
+                changed = None
+                self._tick_without_database()
+                self._stop.wait(TICK_S)
+            spent = time.monotonic() - started
+            if spent < self._config.web.push_interval_s:
+                self._stop.wait(self._config.web.push_interval_s - spent)
+        self._forget_listener()
+
+    def _evaluate(self, changed: dict[str, list[str]] | None, due: datetime | None) -> datetime | None:
+        """Bring the snapshot up to date with `changed`; return when time alone will change a number next."""
+        now = self._clock()
+        old = self.snapshot
+        timed = due is not None and now >= due
+        everything = changed is None or not old.tiles or timed
+        kpis = set(self._kpis) if everything else self._engine.depends_on(changed or {}) & set(self._kpis)
+        moved = everything or bool(changed)
+        watched = [view for view in self._views.values()]
+        with snapshot(self._pool) as reader:
+            facts = status.feed_facts(reader.conn)
+            feeds = self._feeds(facts, now)
+            aged = {f.feed for f in feeds} - {f.feed for f in old.feeds if f in feeds} if old.feeds else set()
+            states = {f.feed: f.state for f in feeds} != {f.feed: f.state for f in old.feeds}
+            if states:
+                kpis |= {k for k, tile in old.tiles.items() if aged & set(tile.source)}
+            tiles = old.tiles | (self._engine.evaluate(reader, sorted(kpis), at=now) if kpis else {})
+            wanted = {k for view in watched for k in view.by_area}
+            areas = {k: self._engine.by_area(reader, k, now) if k in kpis or k not in old.by_area else old.by_area[k] for k in wanted}
+            names = [feed.feed for feed in self._config.feeds]
+            ticker = [TickerItem(**row) for row in status.ticker(reader.conn, names, now)] if moved else old.ticker
+            self._points_dirty |= moved
+            points = self._points(reader.conn, now) if self._points_dirty and time.monotonic() - self._points_at > POINTS_EVERY_S else old.points
+            services = self._services(reader.conn, now)
+            following = self._engine.next_change(reader, now) if moved or due is None else due
+        self.snapshot = Snapshot(old.seq + 1, now, tiles, areas, feeds, ticker, points, services)
+        self._show()
+        return following
+
+    def _tick_without_database(self) -> None:
+        """Feeds grow old even when we cannot ask."""
+        now = self._clock()
+        aged = [
+            msgspec.structs.replace(f, state=freshness.state(now, f.cadence_s, f.checked_at, f.received_at)) for f in self.snapshot.feeds
+        ]
+        by_feed = {f.feed: f.state for f in aged}
+        tiles = {
+            k: msgspec.structs.replace(
+                t,
+                quality=msgspec.structs.replace(
+                    t.quality,
+                    state=freshness.worst(by_feed.get(f, "never") for f in t.source),
+                    missing_sources=freshness.missing({f: by_feed.get(f, "never") for f in t.source}),
+                ),
+            )
+            for k, t in self.snapshot.tiles.items()
+        }
+        old = self.snapshot.services
+        away = old | {"database": {**old.get("database", {}), "reachable": False}}
+        self.snapshot = msgspec.structs.replace(self.snapshot, seq=self.snapshot.seq + 1, now=now, feeds=aged, tiles=tiles, services=away)
+        self._show()
+
+    def _show(self) -> None:
+        """Render what somebody is watching."""
+        for view in self._views.values():
+            if view.viewers:
+                self._render(view, self.snapshot)
+
+    def _render(self, view: View, shown: Snapshot) -> None:
+        """Render one view and hand the parts to the event loop (called from the hub's thread or a worker)."""
+        with self._render_lock:
+            if view.seq >= shown.seq > 0 and view.parts:
+                return
+            try:
+                props = view.render(shown)
+            except Exception:
+                log.exception("a screen could not be drawn; it keeps what it has", view=view.name)
+                return
+            parts = {name: json.dumps(value, ensure_ascii=False, separators=(",", ":")) for name, value in props.items()}
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return
+        done = threading.Event()
+
+        def hand_over() -> None:
+            view.update(shown.seq, iso(shown.now), parts)
+            done.set()
+
+        loop.call_soon_threadsafe(hand_over)
+        if not view.viewers:
+            done.wait(5)
+
+    def _feeds(self, facts: dict[str, status.FeedFacts], now: datetime) -> list[FeedView]:
+        views = []
+        for feed in self._config.feeds:
+            if not feed.enabled:
+                continue
+            f = facts.get(feed.feed, status.FeedFacts(feed.feed))
+            views.append(
+                FeedView(
+                    feed=feed.feed,
+                    connector=feed.connector,
+                    title=Words(feed.title.vi, feed.title.en),
+                    state=freshness.state(now, feed.cadence_s, f.checked_at, f.received_at),
+                    cadence_s=feed.cadence_s,
+                    as_of=f.as_of,
+                    received_at=f.received_at,
+                    checked_at=f.checked_at,
+                    events=f.events,
+                    duplicates=f.duplicates,
+                    dead_letters=f.dead_letters,
+                    lag=f.lag,
+                    rate=self._rate(feed.feed, f.events),
+                    last_error=f.last_error,
+                )
+            )
+        return views
+
+    def _rate(self, feed: str, events: int) -> float:
+        """Return events a second over the last minute."""
+        seen = self._history.setdefault(feed, deque())
+        at = time.monotonic()
+        if not seen or at - seen[-1][0] >= 1:
+            seen.append((at, events))
+        while len(seen) > 2 and at - seen[0][0] > RATE_WINDOW_S:
+            seen.popleft()
+        (t0, n0), (t1, n1) = seen[0], (at, events)
+        return round(max(0, n1 - n0) / (t1 - t0), 2) if t1 - t0 >= 1 else 0.0
+
+    def _points(self, conn: psycopg.Connection[Any], now: datetime) -> list[Point]:
+        self._points_at, self._points_dirty = time.monotonic(), False
+        incidents = [Point(layer="incident", **row) for row in status.open_cases(conn, now)]
+        return incidents + [Point(layer="asset", **row) for row in status.assets(conn)]
+
+    def _services(self, conn: psycopg.Connection[Any], now: datetime) -> dict[str, Any]:
+        """Return database, broker and our own processes as /healthz and the operations page show them."""
+        if self._server is None:
+            self._server = server(conn)
+        processes = [
+            {"name": row["name"], "instance": row["instance"], "seen_at": iso(row["seen_at"]), "started_at": iso(row["started_at"])}
+            for row in status.services(conn, now)
+        ]
+        return {
+            "database": {"server": self._server.server, "timescaledb": self._server.timescaledb, "edition": self._server.edition, "reachable": True},
+            "broker": {"kind": self._config.broker.kind, "bootstrap": self._config.broker.bootstrap},
+            "processes": processes,
+        }
+
+    def _listen(self, timeout_s: float) -> dict[str, list[str]]:
+        """Return what changed (feed -> kinds and metrics) within `timeout_s`; returns at the first notice."""
+        if self._listener is None:
+            self._listener = psycopg.connect(self._config.database.dsn, autocommit=True, connect_timeout=5, application_name="ioc-live")
+            self._listener.execute(f"LISTEN {CHANNEL}")
+            return {feed.feed: [] for feed in self._config.feeds}  # whatever came before we listened
+        changed: dict[str, set[str]] = {}
+        for notice in self._listener.notifies(timeout=timeout_s, stop_after=1):
+            _merge(changed, notice.payload)
+        for notice in self._listener.notifies(timeout=0):
+            _merge(changed, notice.payload)
+        return {feed: sorted(what) for feed, what in changed.items()}
+
+    def _forget_listener(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+
+
+def _merge(changed: dict[str, set[str]], payload: str) -> None:
+    try:
+        notice = json.loads(payload)
+    except json.JSONDecodeError:  # cut at the size limit: every feed may have changed
+        notice = {}
+    for feed, what in notice.items():
+        moved = set(what) - {"checked", "dead_letter"}
+        if moved:
+            changed.setdefault(feed, set()).update(moved)
+
+
+async def pump(viewer: Viewer, send: Callable[[str], Any], clock: Clock = system_clock) -> None:
+    """Send a viewer its messages, and a heartbeat when there is none for 2 s, until cancelled."""
+    while True:
+        try:
+            message = await asyncio.wait_for(viewer.queue.get(), HEARTBEAT_S)
+        except TimeoutError:
+            message = f'{{"hb":1,"now":"{iso(clock())}"}}'
+        await send(message)
+
+
+__all__ = [
+    "Evaluator", "FeedView", "Hub", "Point", "Props", "Render", "Snapshot", "TickerItem", "View", "Viewer", "iso", "pump",
+]  # fmt: skip

@@ -1,0 +1,55 @@
+-- What the screens and /healthz show besides KPIs.
+
+-- name: feeds
+SELECT o.feed, max(o.as_of) AS as_of, max(o.received_at) AS received_at, max(o.checked_at) AS checked_at,
+       sum(o.events)::bigint AS events, sum(o.duplicates)::bigint AS duplicates, sum(o.lag)::bigint AS lag
+FROM consumer_offset o GROUP BY o.feed
+
+-- name: dead_letter_counts
+SELECT feed, count(*) AS n FROM dead_letter GROUP BY feed
+
+-- name: cursors
+SELECT feed, polls, records, errors, last_poll_at, last_ok_at, last_error FROM connector_cursor
+
+-- name: services
+SELECT name, instance, started_at, seen_at, info FROM service WHERE seen_at > %(since)s ORDER BY name, instance
+
+-- name: ticker
+-- The latest case events of each feed, newest arrival first; the state says what the case is now.
+SELECT e.feed, e.subject, coalesce(s.title, s.category, '') AS title, coalesce(s.category, '') AS category, s.status, s.area,
+       e.time, e.received_at
+FROM unnest(%(feeds)s::text[]) AS f(feed)
+CROSS JOIN LATERAL (
+    SELECT DISTINCT ON (subject) feed, subject, time, received_at FROM (
+        SELECT feed, subject, time, received_at FROM event
+        WHERE feed = f.feed AND kind = 2 AND received_at > %(since)s ORDER BY received_at DESC LIMIT 60
+    ) latest ORDER BY subject, received_at DESC
+) e
+JOIN case_state s ON s.feed = e.feed AND s.subject = e.subject
+WHERE NOT s.deleted
+ORDER BY e.received_at DESC, e.time DESC
+LIMIT %(limit)s
+
+-- name: open_cases
+-- Open cases that have a place: newest first, so that a flood keeps what is new.
+SELECT feed, subject, coalesce(title, category, '') AS title, coalesce(category, '') AS category,
+       CASE WHEN status = 'open' AND due_at <= %(now)s THEN 'overdue' ELSE status END AS state,
+       area, lat, lon, coalesce(opened_at, first_at) AS since
+FROM case_state
+WHERE status <> 'closed' AND NOT deleted AND lat IS NOT NULL AND lon IS NOT NULL
+ORDER BY opened_at DESC NULLS LAST LIMIT %(limit)s
+
+-- name: assets
+SELECT feed, subject, coalesce(name, '') AS title, kind AS category, state, area, lat, lon, NULL::timestamptz AS since
+FROM asset_state
+WHERE NOT deleted AND lat IS NOT NULL AND lon IS NOT NULL AND state <> 'retired'
+ORDER BY feed, subject LIMIT %(limit)s
+
+-- name: dead_letters
+SELECT id, feed, cause, message, field, repair, record, connector, first_at, last_at, times, replayed_at
+FROM dead_letter WHERE (%(feed)s::text IS NULL OR feed = %(feed)s) ORDER BY last_at DESC LIMIT %(limit)s
+
+-- name: dead_letter_causes
+SELECT feed, cause, field, count(*) AS n, sum(times)::bigint AS times, max(last_at) AS last_at,
+       (array_agg(message ORDER BY last_at DESC))[1] AS message, (array_agg(repair ORDER BY last_at DESC))[1] AS repair
+FROM dead_letter GROUP BY feed, cause, field ORDER BY max(last_at) DESC LIMIT %(limit)s

@@ -1,0 +1,81 @@
+"""Reads what screens, /healthz and the operations page show besides KPIs: feeds, latest events, places, dead letters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from ioc.store.sql import queries
+
+_SQL = queries("status")
+SERVICE_SILENT = timedelta(seconds=30)  # a process not seen for this long is gone
+TICKER_WINDOW = timedelta(days=2)
+MOST_POINTS = 2_000  # of a layer; more is a heat map's business
+
+
+@dataclass(frozen=True)
+class FeedFacts:
+    """What is stored about a feed. Times are aware; None means never."""
+
+    feed: str
+    as_of: datetime | None = None
+    received_at: datetime | None = None
+    checked_at: datetime | None = None
+    events: int = 0
+    duplicates: int = 0
+    dead_letters: int = 0
+    lag: int | None = None
+    polls: int = 0
+    errors: int = 0
+    last_error: str = ""
+
+
+def _rows(conn: psycopg.Connection[Any], name: str, **params: Any) -> list[dict[str, Any]]:
+    with conn.cursor(row_factory=dict_row) as cur:
+        return cur.execute(_SQL[name], params).fetchall()
+
+
+def feed_facts(conn: psycopg.Connection[Any]) -> dict[str, FeedFacts]:
+    """Return feed -> what is stored about it."""
+    merged: dict[str, dict[str, Any]] = {row["feed"]: row for row in _rows(conn, "feeds")}
+    for row in _rows(conn, "dead_letter_counts"):
+        merged.setdefault(row["feed"], {"feed": row["feed"]})["dead_letters"] = row["n"]
+    for row in _rows(conn, "cursors"):
+        merged.setdefault(row["feed"], {"feed": row["feed"]}).update(
+            polls=row["polls"], errors=row["errors"], last_error=row["last_error"]
+        )
+    return {feed: FeedFacts(**row) for feed, row in merged.items()}
+
+
+def services(conn: psycopg.Connection[Any], now: datetime) -> list[dict[str, Any]]:
+    """Return the processes seen lately: name, instance, started_at, seen_at, info."""
+    return _rows(conn, "services", since=now - SERVICE_SILENT)
+
+
+def ticker(conn: psycopg.Connection[Any], feeds: list[str], now: datetime, limit: int = 30) -> list[dict[str, Any]]:
+    """Return the latest case events, newest arrival first, one a case."""
+    return _rows(conn, "ticker", feeds=feeds, since=now - TICKER_WINDOW, limit=limit)
+
+
+def open_cases(conn: psycopg.Connection[Any], now: datetime) -> list[dict[str, Any]]:
+    """Return open cases with a place, newest first."""
+    return _rows(conn, "open_cases", now=now, limit=MOST_POINTS)
+
+
+def assets(conn: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+    """Return assets with a place."""
+    return _rows(conn, "assets", limit=MOST_POINTS)
+
+
+def dead_letters(conn: psycopg.Connection[Any], feed: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    """Return the latest dead letters, whole."""
+    return _rows(conn, "dead_letters", feed=feed, limit=limit)
+
+
+def dead_letter_causes(conn: psycopg.Connection[Any], limit: int = 100) -> list[dict[str, Any]]:
+    """Return dead letters clustered by feed, cause and field: n, times, last_at, newest message and repair."""
+    return _rows(conn, "dead_letter_causes", limit=limit)
