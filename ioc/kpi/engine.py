@@ -1,0 +1,390 @@
+"""The one evaluation of a KPI: wall, pages, API, exports and audit all come here.
+
+The terms of all asked KPIs become one question to the store (one SQL statement), over the last `SPARK` periods and by
+area where asked; the tile's value, its parts, its spark and its delta are read off the same answer.
+
+What the numbers mean:
+
+* a count of cases that has no rows is 0; an observation that nobody made is None, never 0;
+* a ratio with nothing to divide by is None;
+* "open" at the end of an earlier day = open now + closed since - opened since, exact for open and paused together.
+  Of what was overdue earlier the rollups know nothing: such points are None;
+* points of the spark before the first day with any row are None: the feed was not there yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from ioc.areas import Areas
+from ioc.clock import Clock, day_start, local_day, system_clock
+from ioc.config import Config
+from ioc.errors import UserError
+from ioc.kpi import freshness
+from ioc.kpi.catalogue import Catalogue, Formula, Kpi, Period, in_use
+from ioc.kpi.tile import Delta, Quality, State, Status, Target, Tile
+from ioc.kpi.tile import Period as TilePeriod
+from ioc.store.reader import Answer, AssetTerm, CaseTerm, FeedTimes, ObservationTerm, Question, Reader, Term, Windows
+
+SPARK = 14  # periods a spark shows, the asked one the last
+_FAR = date(9999, 12, 30)  # the day before the store's "no day"
+_LIVE = timedelta(minutes=1)  # an evaluation this close to the clock is of now: reads what is stored
+_NAMED_AT_MOST = 50  # ingest names no more changes of a feed; so many may be all there were, or not
+Days: TypeAlias = tuple[date, date]
+_Value: TypeAlias = Decimal | None
+
+
+class Engine:
+    """Evaluates the KPIs a province uses. Stateless between calls; safe to share between threads."""
+
+    def __init__(self, catalogue: Catalogue, config: Config, areas: Areas, clock: Clock = system_clock) -> None:
+        self.catalogue = catalogue
+        self.config = config
+        self.areas = areas
+        self.clock = clock
+        self.zone = ZoneInfo(config.timezone)
+        self.kpis: dict[str, Kpi] = {kpi.kpi: kpi for kpi in in_use(catalogue, config)}
+        self.cadence_s = {feed.feed: feed.cadence_s for feed in config.feeds}
+
+    def evaluate(
+        self,
+        reader: Reader,
+        kpis: Iterable[str] | None = None,
+        *,
+        area: str | None = None,
+        at: datetime,
+        known_at: datetime | None = None,
+        days: Days | None = None,
+    ) -> dict[str, Tile]:
+        """Return the tiles of `kpis` (None: all in use) for the province or one commune, as of `at`.
+
+        `known_at`: as it was known then. `days` (both included) replaces the period of KPIs that have one. Raise
+        `UserError` for a KPI or an area that is not there.
+        """
+        chosen = self.chosen(kpis)
+        commune = self._commune(area)
+        tiles: dict[str, Tile] = {}
+        with self._source(reader, at, known_at) as source:
+            feeds = source.feeds()
+            for windows, group in self._by_windows(chosen, at, days).items():
+                answer = source.answer(self.question(group, windows, at, area=commune, spark=True))
+                for kpi in group:
+                    tiles[kpi.kpi] = self._tile(kpi, Values(answer, windows, kpi), feeds, at, commune)
+        return {kpi.kpi: tiles[kpi.kpi] for kpi in chosen}
+
+    def by_area(self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None) -> dict[str, float | None]:
+        """Return the KPI's value for every commune, by code, from the same rows that make up the province's value."""
+        (chosen,) = self.chosen([kpi])
+        with self._source(reader, at, known_at) as source:
+            windows = Windows(self._windows(chosen.period, at, days).spans[SPARK - 1 : SPARK])
+            answer = source.answer(self.question([chosen], windows, at, by_area=True))
+            seen = any(feed in source.feeds() for feed in chosen.feeds)
+        if not seen:
+            return dict.fromkeys(self.areas.communes)
+        return {code: _number(Values(answer, windows, chosen, code).at(windows.last)) for code in self.areas.communes}
+
+    def depends_on(self, changed: Iterable[str] | Mapping[str, Collection[str]]) -> set[str]:
+        """Return the KPIs that may differ after these feeds changed; a mapping says what did, as ingest's NOTIFY does:
+        "case", "asset" or a metric's name (nothing named: everything)."""
+        what: dict[str, Collection[str]] = dict(changed) if isinstance(changed, Mapping) else dict.fromkeys(changed, ())
+        return {kpi.kpi for kpi in self.kpis.values() if any(_touched(term, what) for term in kpi.formula.terms)}
+
+    def moving(self) -> set[str]:
+        """Return the KPIs whose value changes with time alone (overdue). At midnight, all do."""
+        return {kpi.kpi for kpi in self.kpis.values() if kpi.moves_with_time}
+
+    def next_change(self, reader: Reader, now: datetime) -> datetime:
+        """Return the next instant after `now` at which a number changes without an event: a due time, or midnight."""
+        feeds = {feed for kpi in self.kpis.values() if kpi.moves_with_time for feed in kpi.feeds}
+        midnight = day_start(local_day(now, self.zone) + timedelta(days=1), self.zone)
+        due = reader.next_due(sorted(feeds), now)
+        return midnight if due is None else min(due, midnight)
+
+    def feed_states(self, feeds: Mapping[str, FeedTimes], now: datetime) -> dict[str, State]:
+        """Return how fresh each configured feed is."""
+        states: dict[str, State] = {}
+        for feed, cadence_s in self.cadence_s.items():
+            times = feeds.get(feed)
+            states[feed] = freshness.state(now, cadence_s, times.checked_at if times else None, times.received_at if times else None)
+        return states
+
+    def chosen(self, kpis: Iterable[str] | None) -> list[Kpi]:
+        """Return the definitions of these KPIs in use (None: all); raise `UserError` for another."""
+        if kpis is None:
+            return list(self.kpis.values())
+        found = []
+        for name in dict.fromkeys(kpis):
+            if name not in self.kpis:
+                self.catalogue.get(name)
+                raise UserError(f"the KPI {name} is in the catalogue but not in use here; add it to kpis.use and its feeds to config.yaml")
+            found.append(self.kpis[name])
+        return found
+
+    def question(self, kpis: Iterable[Kpi], windows: Windows, at: datetime, *, area: str | None = None, by_area: bool = False, spark: bool = False) -> Question:
+        """Return what the store is asked for these KPIs. `spark` adds the flows from which earlier stocks follow."""
+        today = local_day(at, self.zone)
+        terms: dict[Term, None] = {}
+        for kpi in kpis:
+            for term in kpi.formula.terms:
+                terms.setdefault(term)
+                if spark and isinstance(term, CaseTerm) and term.measures == ("open", "paused"):
+                    terms.update(dict.fromkeys(flows(term)))
+        return Question(tuple(terms), windows, at, day_start(today, self.zone), today, area, by_area)
+
+    def windows_of(self, kpi: Kpi, at: datetime, days: Days | None = None) -> Windows:
+        """Return the periods a tile of this KPI looks at, the asked one last but one: the last is what lies ahead."""
+        return self._windows(kpi.period, at, days)
+
+    def source(self, reader: Reader, at: datetime, known_at: datetime | None) -> AbstractContextManager[Reader]:
+        """Return the reader of what is stored, or one of what was so at `at` and known at `known_at`."""
+        return self._source(reader, at, known_at)
+
+    def _source(self, reader: Reader, at: datetime, known_at: datetime | None) -> AbstractContextManager[Reader]:
+        now = self.clock()
+        if known_at is None and at >= now - _LIVE:
+            return nullcontext(reader)
+        return nullcontext(reader)
+
+    def _commune(self, area: str | None) -> str | None:
+        if area is None or area == self.areas.province:
+            return None
+        if not self.areas.known(area):
+            raise UserError(self.areas.why_unknown(area))
+        return area
+
+    def _by_windows(self, kpis: list[Kpi], at: datetime, days: Days | None) -> dict[Windows, list[Kpi]]:
+        groups: dict[Windows, list[Kpi]] = {}
+        for kpi in kpis:
+            groups.setdefault(self._windows(kpi.period, at, days), []).append(kpi)
+        return groups
+
+    def _windows(self, period: Period, at: datetime, days: Days | None) -> Windows:
+        return windows(period, local_day(at, self.zone), None if period == "now" else days)
+
+    def _tile(self, kpi: Kpi, values: Values, feeds: Mapping[str, FeedTimes], at: datetime, commune: str | None) -> Tile:
+        times = [feeds[feed] for feed in kpi.feeds if feed in feeds]
+        as_of = max((t.as_of for t in times if t.as_of), default=None)
+        states = {feed: found for feed, found in self.feed_states(feeds, at).items() if feed in kpi.feeds}
+        spark: list[_Value] = values.spark() if as_of else [None] * SPARK
+        top, bottom = values.parts(SPARK) if as_of else (None, None)
+        lo, hi = values.windows.spans[SPARK - 1]
+        end = day_start(hi + timedelta(days=1), self.zone)
+        return Tile(
+            kpi=kpi.kpi,
+            title=kpi.title,
+            theme=kpi.theme,
+            value=_number(spark[-1]),
+            unit=kpi.unit,
+            kind=kpi.kind,
+            better=kpi.better,
+            status=status(kpi, spark[-1], whole=commune is None),
+            period=TilePeriod(day_start(lo, self.zone), end, complete=at >= end),
+            as_of=as_of,
+            published_at=max((t.received_at for t in times if t.received_at), default=at),
+            area=commune or self.areas.province,
+            source=list(kpi.feeds),
+            formula=in_symbols(kpi.formula),
+            formula_version=kpi.version,
+            quality=Quality(freshness.worst(states.values()), freshness.missing(states)),
+            numerator=_number(top) if kpi.formula.denominator else None,
+            denominator=_number(bottom) if kpi.formula.denominator else None,
+            target=Target(kpi.target, kpi.target_due) if kpi.target is not None and (commune is None or kpi.formula.denominator) else None,
+            delta=delta(kpi, spark, a_day=lo == hi, whole=commune is None),
+            decimals=kpi.decimals,
+            spark=[_number(point) for point in spark],
+        )
+
+
+class Values:
+    """One KPI's values read off an answer: by bucket, for the whole (`area` None) or one area of it."""
+
+    def __init__(self, answer: Answer, windows: Windows, kpi: Kpi, area: str | None = None) -> None:
+        self.answer = answer
+        self.windows = windows
+        self.kpi = kpi
+        self.area = area
+
+    def spark(self) -> list[_Value]:
+        """Return the values of the last periods, the asked one last."""
+        first = next((i for i in range(1, SPARK + 1) if self._any_rows(i)), SPARK)
+        return [self.at(i) if i >= first else None for i in range(1, SPARK + 1)]
+
+    def at(self, bucket: int) -> _Value:
+        """Return the value in a bucket: None where there is nothing to say."""
+        top, bottom = self.parts(bucket)
+        if not self.kpi.formula.denominator:
+            return top
+        if top is None or not bottom:
+            return None
+        return top * self.kpi.formula.scale / bottom
+
+    def parts(self, bucket: int) -> tuple[_Value, _Value]:
+        """Return numerator and denominator in a bucket."""
+        return self._sum(self.kpi.formula.numerator, bucket), self._sum(self.kpi.formula.denominator, bucket)
+
+    def _sum(self, terms: tuple[Term, ...], bucket: int) -> _Value:
+        found = [self._term(term, bucket) for term in terms]
+        known = [value for value in found if value is not None]
+        return sum(known, Decimal(0)) if found and len(known) == len(found) else None
+
+    def _term(self, term: Term, bucket: int) -> _Value:
+        values = self.answer.get((term, self.area), {})
+        if isinstance(term, CaseTerm):
+            return self._stock(term, bucket) if term.stock else values.get(bucket, Decimal(0))
+        if isinstance(term, AssetTerm):
+            return values.get(0, Decimal(0))  # assets keep no history: earlier points are divided by today's number
+        if isinstance(term, ObservationTerm) and term.aggregate in ("n", "subjects"):
+            return values.get(bucket, Decimal(0))
+        return values.get(bucket)
+
+    def _stock(self, term: CaseTerm, bucket: int) -> _Value:
+        now = self.answer.get((term, self.area), {}).get(0, Decimal(0))
+        if bucket >= min(SPARK, self.windows.last):
+            return now
+        if term.measures != ("open", "paused"):
+            return None
+        opened, closed = (self.answer.get((flow, self.area), {}) for flow in flows(term))
+        later = range(bucket + 1, self.windows.last + 1)
+        return now + sum((closed.get(i, Decimal(0)) - opened.get(i, Decimal(0)) for i in later), Decimal(0))
+
+    def _any_rows(self, bucket: int) -> bool:
+        for term in self.kpi.formula.terms:
+            if isinstance(term, AssetTerm):
+                continue
+            if isinstance(term, CaseTerm) and term.stock:
+                if term.measures != ("open", "paused") or any(i <= bucket for flow in flows(term) for i in self.answer.get((flow, self.area), {})):
+                    return True
+            elif bucket in self.answer.get((term, self.area), {}):
+                return True
+        return False
+
+
+def flows(term: CaseTerm) -> tuple[CaseTerm, CaseTerm]:
+    """Return the terms (opened, closed) that move this stock."""
+    opened, closed = (CaseTerm(term.feed, (measure,), "n", term.where, term.without) for measure in _FLOWS)
+    return opened, closed
+
+
+_FLOWS: tuple[Literal["opened"], Literal["closed"]] = ("opened", "closed")
+
+
+@lru_cache(maxsize=64)
+def windows(period: Period, today: date, days: Days | None = None) -> Windows:
+    """Return `SPARK` periods ending with the one `today` lies in (or with `days`), and one for what lies ahead."""
+    if days is not None:
+        lo, hi = days
+        if hi < lo:
+            raise UserError(f"the period from {lo} to {hi} ends before it begins")
+        length = (hi - lo).days + 1
+        spans = [(lo - timedelta(days=i * length), hi - timedelta(days=i * length)) for i in range(SPARK)]
+    else:
+        spans = []
+        start = _start(period, today)
+        end = _start(period, start + timedelta(days=_LONGEST[period])) - timedelta(days=1)
+        for _ in range(SPARK):
+            spans.append((start, end))
+            end = start - timedelta(days=1)
+            start = _start(period, end)
+    spans.reverse()
+    return Windows((*spans, (spans[-1][1] + timedelta(days=1), _FAR)))
+
+
+_LONGEST: dict[Period, int] = {"now": 1, "day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}  # days; reaches the next one
+
+
+def _start(period: Period, day: date) -> date:
+    """Return the first day of the period that `day` lies in; a week begins on Monday."""
+    if period == "week":
+        return day - timedelta(days=day.weekday())
+    if period == "month":
+        return day.replace(day=1)
+    if period == "quarter":
+        return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
+    if period == "year":
+        return day.replace(month=1, day=1)
+    return day
+
+
+def status(kpi: Kpi, value: _Value, *, whole: bool = True) -> Status:
+    """Return how `value` stands against the KPI's limits; "unknown" where there is nothing to judge or to judge by.
+
+    Limits of a count are the province's: a commune's count is not judged by them.
+    """
+    if value is None or (not whole and kpi.kind in ("sum", "count_now")):
+        return "unknown"
+    if kpi.watch is None and kpi.alarm is None:
+        if kpi.target is None or kpi.better == "band":
+            return "unknown"
+        return "watch" if _worse(kpi, float(value), kpi.target) else "good"
+    if _worse(kpi, float(value), kpi.alarm):
+        return "alarm"
+    return "watch" if _worse(kpi, float(value), kpi.watch) else "good"
+
+
+def _worse(kpi: Kpi, value: float, limit: float | tuple[float, float] | None) -> bool:
+    if limit is None:
+        return False
+    if isinstance(limit, tuple):
+        return not limit[0] <= value <= limit[1]
+    return value < limit if kpi.better == "up" else value > limit
+
+
+def delta(kpi: Kpi, spark: list[_Value], *, a_day: bool = True, whole: bool = True) -> Delta | None:
+    """Return the difference to the reference: for a day's sum the same weekday last week, else the period before.
+
+    Where that is unknown, the difference to the target, where there is one; never a difference to nothing.
+    """
+    value = spark[-1]
+    if value is None:
+        return None
+    weekly = kpi.kind == "sum" and a_day
+    reference = spark[-8] if weekly else spark[-2]
+    if reference is not None:
+        return Delta(float(value - reference), "same_weekday" if weekly else "previous_period")
+    if kpi.target is not None and (whole or kpi.formula.denominator):
+        return Delta(float(value - Decimal(str(kpi.target))), "target")
+    return None
+
+
+def in_symbols(formula: Formula) -> str:
+    """Return the formula in one line, the same in every language."""
+    top = " + ".join(_symbol(term) for term in formula.numerator)
+    if not formula.denominator:
+        return top
+    bottom = " + ".join(_symbol(term) for term in formula.denominator)
+    scale = f"{formula.scale} × " if formula.scale != 1 else ""
+    top = f"({top})" if len(formula.numerator) > 1 else top
+    return f"{scale}{top} / {f'({bottom})' if len(formula.denominator) > 1 else bottom}"
+
+
+def _symbol(term: Term) -> str:
+    if isinstance(term, CaseTerm):
+        dims = [f"{dim}={'|'.join(values)}" for dim, values in term.where] + [f"{dim}≠{'|'.join(values)}" for dim, values in term.without]
+        what = f"distinct {term.distinct}" if term.distinct else term.value
+        return f"{what}({', '.join([term.feed, '+'.join(term.measures), *dims])})"
+    if isinstance(term, ObservationTerm):
+        return f"{term.aggregate}({term.feed}, {term.metric})"
+    if isinstance(term, AssetTerm):
+        return f"assets({term.feed}, {term.kind}, {'|'.join(term.states)})"
+    return f"{term.aggregate} hours({term.feed}, closed)"
+
+
+def _touched(term: Term, changed: Mapping[str, Collection[str]]) -> bool:
+    if term.feed not in changed:
+        return False
+    named = changed[term.feed]
+    if not named or len(named) >= _NAMED_AT_MOST:
+        return True
+    if isinstance(term, ObservationTerm):
+        return term.metric in named
+    return ("asset" if isinstance(term, AssetTerm) else "case") in named
+
+
+def _number(value: _Value) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,351 @@
+"""What KPIs ask of the store: sums over cases, observations, assets and durations, by window of days and by area.
+
+A question is a set of *terms* (hashable values, written by the KPI catalogue) and the windows of days. All terms of a
+question become **one** SQL statement (sql/kpi.sql): one branch for each relation, feed and measure, and in it one
+filtered sum for each term, so every row is read once however many KPIs look at it. Nothing here knows a KPI.
+
+The relations a statement reads are named by `Relations`: the stored ones, or temporary ones of the same shape that
+hold what was known at an earlier instant (ioc/store/then.py). The text of the statement is the same for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Literal, LiteralString, TypeAlias, cast
+
+import psycopg
+from msgspec import Struct
+from psycopg import sql
+from psycopg.rows import class_row, tuple_row
+from psycopg_pool import ConnectionPool
+
+from ioc.store.rollup import PROVINCE
+from ioc.store.sql import queries
+
+Conditions: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]  # dim -> any of these values; all dims must hold
+CaseMeasure: TypeAlias = Literal["opened", "closed", "open", "paused", "overdue"]
+CaseValue: TypeAlias = Literal["n", "n_due", "n_on_time", "seconds", "n_rated", "rating"]
+Aggregate: TypeAlias = Literal["total", "n", "subjects", "last"]
+STOCK = ("open", "paused", "overdue")  # measures without a day of their own: they are true now
+_COLUMNS = ("category", "agency", "channel", "level", "outcome")  # dims that are columns of case_state
+_AGGREGATES = ("total", "n", "subjects")
+
+
+@dataclass(frozen=True)
+class CaseTerm:
+    """Cases of `feed` by `measure`, where dims are (`where`) and are not (`without`) as said; `distinct` counts a dim's values."""
+
+    feed: str
+    measures: tuple[CaseMeasure, ...]
+    value: CaseValue = "n"
+    where: Conditions = ()
+    without: Conditions = ()
+    distinct: str | None = None
+
+    @property
+    def stock(self) -> bool:
+        return self.measures[0] in STOCK
+
+
+@dataclass(frozen=True)
+class ObservationTerm:
+    """Observations of one metric: their total, their number, the things that reported, or the things' last values summed."""
+
+    feed: str
+    metric: str
+    period: str
+    aggregate: Aggregate
+
+
+@dataclass(frozen=True)
+class AssetTerm:
+    """How many assets of a kind are in one of `states`."""
+
+    feed: str
+    kind: str
+    states: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DurationTerm:
+    """Median hours from opened to closed of the cases closed in the window, or how many they were (`n`)."""
+
+    feed: str
+    aggregate: Literal["median", "n"] = "median"
+
+
+Term: TypeAlias = CaseTerm | ObservationTerm | AssetTerm | DurationTerm
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Spans of days, both ends included, oldest first, none overlapping. Bucket numbers start at 1; 0 means "now"."""
+
+    spans: tuple[tuple[date, date], ...]
+
+    @property
+    def last(self) -> int:
+        return len(self.spans)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which terms, over which windows, at which instant; `midnight` is the start of its day where the province is.
+
+    `area` narrows to one commune; `by_area` asks for every commune beside the whole (keys None and the area's code).
+    """
+
+    terms: tuple[Term, ...]
+    windows: Windows
+    at: datetime
+    midnight: datetime
+    today: date
+    area: str | None = None
+    by_area: bool = False
+
+
+Answer: TypeAlias = dict[tuple[Term, str | None], dict[int, Decimal]]  # (term, area) -> bucket -> value; nothing where no rows
+
+
+class FeedTimes(Struct, frozen=True):
+    """When a feed was last heard of. `as_of`: newest fact's time; `checked_at`: the source answered, nothing new."""
+
+    feed: str
+    as_of: datetime | None
+    received_at: datetime | None
+    checked_at: datetime | None
+    events: int = 0
+
+
+_RELATIONS = ("rollup_case", "rollup_duration", "rollup_observation", "case_state", "asset_state")
+
+
+@dataclass(frozen=True)
+class Relations:
+    """The relations a question reads: the stored ones, save those named in `temporary` (then pg_temp.then_NAME)."""
+
+    temporary: frozenset[str] = frozenset()
+
+    def names(self) -> dict[str, sql.Composable]:
+        return {n: sql.Identifier("pg_temp", f"then_{n}") if n in self.temporary else sql.Identifier(n) for n in _RELATIONS}
+
+
+STORED = Relations()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A question's SQL. `columns[branch]` says which term each element of that branch's sums belongs to."""
+
+    query: sql.Composed
+    params: dict[str, Any]
+    columns: tuple[tuple[Term, ...], ...]
+
+
+class Reader:
+    """Answers questions over one connection. Use it inside one transaction (`snapshot`), so that all answers agree."""
+
+    def __init__(self, conn: psycopg.Connection[Any], relations: Relations = STORED, feeds: dict[str, FeedTimes] | None = None) -> None:
+        self.conn = conn
+        self.relations = relations
+        self._feeds = feeds  # of an earlier instant; None reads the current ones
+
+    def feeds(self) -> dict[str, FeedTimes]:
+        """Return when each feed was last heard of; a feed never heard of is absent."""
+        if self._feeds is None:
+            with self.conn.cursor(row_factory=class_row(FeedTimes)) as cursor:
+                return {row.feed: row for row in cursor.execute(_query("feeds"))}
+        return self._feeds
+
+    def answer(self, question: Question) -> Answer:
+        """Return each term's value by window and area."""
+        if not question.terms:
+            return {}
+        statement = statement_for(question, self.relations)
+        answer: Answer = {}
+        with self.conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+            for branch, bucket, area, sums in cursor.execute(statement.query, statement.params):
+                for term, value in zip(statement.columns[branch], sums, strict=True):
+                    if value is None:
+                        continue
+                    values = answer.setdefault((term, area if question.by_area else None), {})
+                    values[bucket] = values.get(bucket, Decimal(0)) + value  # overdue has two branches
+        return answer
+
+    def next_due(self, feeds: Sequence[str], now: datetime) -> datetime | None:
+        """Return the next instant after `now` at which an open case of these feeds becomes overdue."""
+        row = self.conn.execute(_query("next_due"), {"feeds": list(feeds), "now": now}).fetchone()
+        return row[0] if row else None
+
+
+@contextmanager
+def snapshot(source: str | ConnectionPool[Any]) -> Iterator[Reader]:
+    """Yield a reader whose answers all belong to one instant of the database (a DSN or a pool)."""
+    with psycopg.connect(source) if isinstance(source, str) else source.connection() as conn, conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield Reader(conn)
+
+
+def _query(name: str) -> LiteralString:
+    return queries("kpi")[name]
+
+
+def statement_for(question: Question, relations: Relations = STORED) -> Statement:
+    """Return the SQL of a question and the parameters to run it with."""
+    text, static, columns = _compose(question.terms, question.area is not None, question.by_area, relations)
+    spans = question.windows.spans
+    params = static | {
+        "lo": [lo for lo, _ in spans],
+        "hi": [hi for _, hi in spans],
+        "at": question.at,
+        "midnight": question.midnight,
+        "today": question.today,
+        "area": question.area,
+    }
+    return Statement(text, params, columns)
+
+
+@lru_cache(maxsize=256)
+def _compose(terms: tuple[Term, ...], in_area: bool, by_area: bool, relations: Relations) -> tuple[sql.Composed, dict[str, Any], tuple[tuple[Term, ...], ...]]:
+    composer = _Composer(in_area, by_area, relations)
+    composer.add_cases([t for t in terms if isinstance(t, CaseTerm)])
+    composer.add_observations([t for t in terms if isinstance(t, ObservationTerm)])
+    composer.add_assets([t for t in terms if isinstance(t, AssetTerm)])
+    for feed in dict.fromkeys(t.feed for t in terms if isinstance(t, DurationTerm)):
+        composer.add_median(feed)
+    return sql.SQL("\nUNION ALL\n").join(composer.branches), composer.params, tuple(composer.columns)
+
+
+class _Composer:
+    """Collects the branches of one statement, their parameters, and which terms their sums belong to."""
+
+    def __init__(self, in_area: bool, by_area: bool, relations: Relations) -> None:
+        self.in_area = in_area
+        self.by_area = by_area
+        self.relations = relations.names()
+        self.branches: list[sql.Composed] = []
+        self.params: dict[str, Any] = {}
+        self.columns: list[tuple[Term, ...]] = []
+
+    def param(self, value: Any) -> sql.Placeholder:
+        name = f"p{len(self.params)}"
+        self.params[name] = value
+        return sql.Placeholder(name)
+
+    def branch(self, block: str, terms: Iterable[Term], *, bucketed: bool, area: LiteralString = "r.area", **parts: sql.Composable) -> None:
+        """Add `block` of kpi.sql; `area` is the expression of its area, `bucketed` whether it has windows."""
+        by = sql.SQL("w.i") if bucketed else sql.SQL("()")
+        if block == "last_values":
+            by = sql.SQL("r.i")
+        grouping: sql.Composable = by
+        if self.by_area:
+            pair = sql.SQL("({}, {})").format(by, sql.SQL(area)) if bucketed else sql.SQL("({})").format(sql.SQL(area))
+            grouping = sql.SQL("GROUPING SETS ({}, {})").format(sql.SQL("({})").format(by) if bucketed else by, pair)
+        parts.setdefault("area", sql.SQL(area) if self.by_area else sql.SQL("NULL::text"))
+        parts.setdefault("in_area", sql.SQL(" AND r.area = %(area)s") if self.in_area else sql.SQL(""))
+        text = sql.SQL(_query(block)).format(branch=sql.Literal(len(self.columns)), grouping=grouping, **self.relations, **parts)
+        self.branches.append(text)
+        self.columns.append(tuple(terms))
+
+    def add_cases(self, terms: list[CaseTerm]) -> None:
+        flows: dict[tuple[str, str], list[CaseTerm]] = {}
+        stocks: dict[str, list[CaseTerm]] = {}
+        for term in terms:
+            if term.stock:
+                stocks.setdefault(term.feed, []).append(term)
+            elif term.distinct:
+                self.add_distinct(term)
+            else:
+                flows.setdefault((term.feed, term.measures[0]), []).append(term)
+        for (feed, measure), group in flows.items():
+            sums = [self.filtered(sql.SQL("sum(r.{})").format(sql.Identifier(t.value)), self.conditions(t)) for t in group]
+            self.branch("windows", group, bucketed=True, feed=self.param(feed), measure=self.param(measure), sums=_list(sums))
+        for feed, group in stocks.items():
+            self.branch("stock", group, bucketed=False, feed=self.param(feed), sums=_list([self.stock(t) for t in group]))
+            if overdue := [t for t in group if t.measures == ("overdue",)]:
+                sums = [self.filtered(sql.SQL("count(*)"), self.conditions(t, state=True)) for t in overdue]
+                area: LiteralString = "coalesce(r.area, '')"
+                self.branch("due_today", overdue, bucketed=False, area=area, feed=self.param(feed), sums=_list(sums))
+
+    def stock(self, term: CaseTerm) -> sql.Composable:
+        conditions = self.conditions(term)
+        if term.measures == ("overdue",):
+            conditions = [sql.SQL("r.measure = 'open' AND r.day < %(today)s"), *conditions]
+        else:
+            conditions = [sql.SQL("r.measure = ANY({}::text[])").format(self.param(list(term.measures))), *conditions]
+        return self.filtered(sql.SQL("sum(r.n)"), conditions)
+
+    def add_distinct(self, term: CaseTerm) -> None:
+        dim = sql.Literal(term.distinct)
+        value = sql.SQL("r.dims ->> {}").format(dim)
+        grouping = sql.SQL("w.i, {}").format(value)
+        if self.by_area:
+            grouping = sql.SQL("GROUPING SETS ((w.i, {v}), (w.i, r.area, {v}))").format(v=value)
+        conditions = self.conditions(term) or [sql.SQL("true")]
+        self.branch(
+            "distinct_values", [term], bucketed=True, dim=dim, feed=self.param(term.feed), measure=self.param(term.measures[0]),
+            filter=sql.SQL(" AND ").join(conditions), grouping_value=grouping,
+        )  # fmt: skip
+
+    def add_observations(self, terms: list[ObservationTerm]) -> None:
+        area: LiteralString = "coalesce(r.area, '')"
+        for feed, metric, period in dict.fromkeys((t.feed, t.metric, t.period) for t in terms):
+            common = {"feed": self.param(feed), "metric": self.param(metric), "period": self.param(period)}
+            asked = {t.aggregate for t in terms if (t.feed, t.metric, t.period) == (feed, metric, period)}
+            if "last" in asked:
+                self.branch("last_values", [ObservationTerm(feed, metric, period, "last")], bucketed=True, area=area, **common)
+            if asked - {"last"}:
+                columns = [ObservationTerm(feed, metric, period, cast(Aggregate, name)) for name in _AGGREGATES]
+                self.branch("observations", columns, bucketed=True, area=area, **common)
+
+    def add_assets(self, terms: list[AssetTerm]) -> None:
+        for feed in dict.fromkeys(t.feed for t in terms):
+            group = [t for t in terms if t.feed == feed]
+            sums = [
+                sql.SQL("count(*) FILTER (WHERE r.kind = {} AND r.state = ANY({}::text[]))").format(self.param(t.kind), self.param(list(t.states)))
+                for t in group
+            ]
+            self.branch("assets", group, bucketed=False, area="coalesce(r.area, '')", feed=self.param(feed), sums=_list(sums))
+
+    def add_median(self, feed: str) -> None:
+        in_area: sql.Composable = sql.SQL("")
+        if self.in_area:
+            in_area = sql.SQL(" AND r.area = %(area)s")
+        elif not self.by_area:
+            in_area = sql.SQL(" AND r.area = {}").format(sql.Literal(PROVINCE))
+        self.branch("median", [DurationTerm(feed), DurationTerm(feed, "n")], bucketed=True, feed=self.param(feed), in_area=in_area)
+
+    def filtered(self, aggregate: sql.Composable, conditions: list[sql.Composable]) -> sql.Composable:
+        if not conditions:
+            return aggregate
+        return sql.SQL("{} FILTER (WHERE {})").format(aggregate, sql.SQL(" AND ").join(conditions))
+
+    def conditions(self, term: CaseTerm, *, state: bool = False) -> list[sql.Composable]:
+        """Return the SQL conditions on dims, over a rollup or (`state`) over case_state, whose own columns are dims too."""
+        found: list[sql.Composable] = []
+        for dim, values in term.where:
+            found.append(self.among(_dim(dim, state), values))
+        for dim, values in term.without:
+            found.append(sql.SQL("NOT coalesce({}, false)").format(self.among(_dim(dim, state), values)))
+        return found
+
+    def among(self, expression: sql.Composable, values: tuple[str, ...]) -> sql.Composable:
+        if len(values) == 1:
+            return sql.SQL("{} = {}").format(expression, self.param(values[0]))
+        return sql.SQL("{} = ANY({}::text[])").format(expression, self.param(list(values)))
+
+
+def _dim(dim: str, state: bool) -> sql.Composable:
+    value = sql.SQL("(r.dims ->> {})").format(sql.Literal(dim))
+    if state and dim in _COLUMNS:  # a feed's own dim of that name wins, as in the rollup
+        return sql.SQL("coalesce({}, {})").format(value, sql.Identifier("r", dim))
+    return value
+
+
+def _list(items: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(items)

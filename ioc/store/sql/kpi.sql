@@ -1,0 +1,91 @@
+-- What KPIs read: rollups and current state, never a scan of raw events. Each block answers rows
+-- (branch, bucket, area, sums); ioc/store/reader.py joins the blocks a question needs with UNION ALL into one statement.
+-- {words in braces} are composed there: relations, filters, grouping. Buckets are the windows of days, numbered from 1.
+
+-- name: windows
+-- One branch for each feed and measure: sums of cases opened or closed in each window.
+SELECT {branch}::int AS branch, w.i::int AS bucket, {area} AS area, ARRAY[{sums}]::numeric[] AS sums
+FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
+JOIN {rollup_case} r ON r.feed = {feed} AND r.measure = {measure} AND r.day BETWEEN w.lo AND w.hi{in_area}
+GROUP BY {grouping}
+
+-- name: stock
+-- What is open or paused now; of the open, what fell due before today. Rows of one case lie under one due day.
+SELECT {branch}::int, 0, {area}, ARRAY[{sums}]::numeric[]
+FROM {rollup_case} r
+WHERE r.feed = {feed} AND r.measure IN ('open', 'paused'){in_area}
+GROUP BY {grouping}
+
+-- name: due_today
+-- The rest of what is overdue: due since midnight and until now. Read from the partial index case_due.
+SELECT {branch}::int, 0, {area}, ARRAY[{sums}]::numeric[]
+FROM {case_state} r
+WHERE r.feed = {feed} AND r.status = 'open' AND NOT r.deleted AND r.due_at >= %(midnight)s AND r.due_at <= %(at)s{in_area}
+GROUP BY {grouping}
+
+-- name: distinct_values
+-- How many different values a dim had among the cases of each window.
+SELECT {branch}::int, d.bucket, d.area, ARRAY[count(*)]::numeric[]
+FROM (
+    SELECT w.i::int AS bucket, {area} AS area, r.dims ->> {dim} AS value
+    FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
+    JOIN {rollup_case} r ON r.feed = {feed} AND r.measure = {measure} AND r.day BETWEEN w.lo AND w.hi{in_area}
+    WHERE r.dims ? {dim} AND {filter}
+    GROUP BY {grouping_value}
+    HAVING sum(r.n) > 0
+) d
+GROUP BY d.bucket, d.area
+
+-- name: observations
+SELECT {branch}::int, w.i::int, {area}, ARRAY[sum(r.total), sum(r.n), count(DISTINCT r.subject) FILTER (WHERE r.n > 0)]::numeric[]
+FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
+JOIN {rollup_observation} r ON r.feed = {feed} AND r.metric = {metric} AND r.period = {period} AND r.day BETWEEN w.lo AND w.hi{in_area}
+GROUP BY {grouping}
+
+-- name: last_values
+-- Each thing's newest value in each window, summed over the things.
+SELECT {branch}::int, r.i::int, {area}, ARRAY[sum(r.last_value)]::numeric[]
+FROM (
+    SELECT DISTINCT ON (w.i, o.subject) w.i, o.subject, o.area, o.last_value
+    FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
+    JOIN {rollup_observation} o ON o.feed = {feed} AND o.metric = {metric} AND o.period = {period} AND o.day BETWEEN w.lo AND w.hi
+    ORDER BY w.i, o.subject, o.day DESC
+) r
+WHERE true{in_area}
+GROUP BY {grouping}
+
+-- name: assets
+SELECT {branch}::int, 0, {area}, ARRAY[{sums}]::numeric[]
+FROM {asset_state} r
+WHERE r.feed = {feed} AND NOT r.deleted{in_area}
+GROUP BY {grouping}
+
+-- name: median
+-- Half of the cases closed in each window took this many hours or less (mean of the two middle ones), and how many they were.
+SELECT {branch}::int, c.bucket, c.area,
+       ARRAY[(min(c.tenths) FILTER (WHERE 2 * c.upto >= c.total) + min(c.tenths) FILTER (WHERE 2 * c.upto > c.total)) / 20.0, max(c.total)]::numeric[]
+FROM (
+    SELECT g.bucket, g.area, g.tenths, sum(g.n) OVER (PARTITION BY g.bucket, g.area ORDER BY g.tenths) AS upto, sum(g.n) OVER (PARTITION BY g.bucket, g.area) AS total
+    FROM (
+        SELECT w.i::int AS bucket, nullif(r.area, '*') AS area, r.tenths, sum(r.n) AS n
+        FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
+        JOIN {rollup_duration} r ON r.feed = {feed} AND r.day BETWEEN w.lo AND w.hi{in_area}
+        GROUP BY 1, 2, 3
+        HAVING sum(r.n) <> 0
+    ) g
+) c
+GROUP BY c.bucket, c.area
+
+-- name: feeds
+-- When each feed was last heard of, over its partitions.
+SELECT feed, max(as_of) AS as_of, max(received_at) AS received_at, max(checked_at) AS checked_at, sum(events)::bigint AS events
+FROM consumer_offset GROUP BY feed
+
+-- name: next_due
+-- The next instant at which an open case becomes overdue.
+SELECT min(n.due_at) FROM unnest(%(feeds)s::text[]) AS f(feed)
+CROSS JOIN LATERAL (
+    SELECT c.due_at FROM case_state c
+    WHERE c.feed = f.feed AND c.status = 'open' AND NOT c.deleted AND c.due_at > %(now)s
+    ORDER BY c.due_at LIMIT 1
+) n
