@@ -1,0 +1,87 @@
+"""The province a simulated source is given: its clock, its places, its flows of cases, the faults asked for.
+
+The clock has two faces. *Story time* (seconds since the Unix epoch, `now()`) is what rhythm and life cycles run on.
+*Wall time* is what records carry and what the rest of the system lives in. They are equal with speed 1. With another
+speed the story runs faster from the moment the simulator starts, while records keep wall times: a case that takes two
+days is resolved within minutes, and nothing is dated ahead of the clocks of those who read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ioc.areas import load
+from ioc.clock import ICT, Clock, system_clock
+from ioc.simulator.faults import Faults
+from ioc.simulator.flow import DAY, Flow
+from ioc.simulator.places import Places
+from ioc.simulator.rhythm import Profile, nonstop, office
+from ioc.simulator.stream import Script, Scripts, Stream
+
+HISTORY_DAYS = 21  # how far back a source lists what changed
+_FULL_EVENTS = 1500  # how many events of the full rate a feed already has when the simulator starts
+_FULL_S = (5.0, 7200.0)
+
+
+@dataclass
+class Province:
+    """What simulated sources share. `rate`: events a second over all feeds, averaged over a week."""
+
+    code: str = "19"
+    seed: int = 19
+    rate: float = 2.0
+    speed: float = 1.0
+    clock: Clock = system_clock
+    started: datetime | None = None
+    history_days: float = HISTORY_DAYS
+    faults: Faults = field(default_factory=Faults)
+    flows: dict[str, list[Flow]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.started = self.started or self.clock()
+        self._start = self.started.timestamp()
+        self.places = Places(load(self.code))
+
+    def now(self) -> float:
+        """Return the present in story seconds."""
+        return self.story(self.clock())
+
+    def story(self, at: datetime) -> float:
+        """Return the story time of a wall time."""
+        wall = at.timestamp()
+        return round(wall if wall <= self._start else self._start + (wall - self._start) * self.speed, 3)
+
+    def wall(self, story: float) -> datetime:
+        """Return the wall time (UTC) of a story time."""
+        seconds = story if story <= self._start else self._start + (story - self._start) / self.speed
+        return datetime.fromtimestamp(seconds, UTC)
+
+    def local(self, story: float) -> datetime:
+        """Return the wall time of a story time where the province is."""
+        return self.wall(story).astimezone(ICT)
+
+    def iso(self, story: float) -> str:
+        """Return the wall time as `2026-11-22T08:00:00+07:00`."""
+        return self.local(story).isoformat(timespec="seconds" if self.speed == 1 else "microseconds")
+
+    def flow(self, feed: str, name: str, scripts: list[Script], profile: Profile, *, share: float, thin_per_day: float, nights: bool = False) -> Flow:
+        """Return the cases of one kind.
+
+        `share`: this kind's part of all events a second (an event = a step); `thin_per_day`: cases a day in the history
+        that is always there; `nights`: work goes on at night and on days off.
+        """
+        tables = Scripts(scripts)
+        rate = self.rate * share / tables.steps_a_case / self.speed  # cases a story second
+        thin = min(thin_per_day / DAY, rate)
+        full = min(max(_FULL_EVENTS / (self.rate * share), _FULL_S[0]), _FULL_S[1])
+        flow = Flow(
+            Stream(self.seed, f"{name}/thin", thin, profile, tables, 3600),
+            Stream(self.seed, f"{name}/bulk", rate - thin, profile, tables),
+            Stream(self.seed, f"{name}/late", 0.0, profile, tables, 1),
+            nonstop() if nights else office(),
+            self._start - full,
+            self.history_days * DAY,
+        )
+        self.flows.setdefault(feed, []).append(flow)
+        return flow
