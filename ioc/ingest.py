@@ -32,7 +32,7 @@ from ioc.bus import DEAD_LETTERS, HEARTBEAT, REQUEST_TIMEOUT_MS, Topics, client_
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
 from ioc.errors import Unavailable
-from ioc.events import BadEvent, DeadLetter, decode
+from ioc.events import BadEvent, DeadLetter, Event, decode
 from ioc.store.services import Beat
 from ioc.store.writer import Fenced, Record, Result, Writer
 
@@ -66,11 +66,7 @@ class Decoder:
             record.letter = self._letter(raw.value, now)
             return record
         try:
-            event = decode(raw.value, now)
-            area = event.data.area
-            if isinstance(area, str) and not self._areas.known(area):
-                raise BadEvent("unknown_area", self._areas.why_unknown(area), field="area", repair="send the five-digit code in force since 1 July 2025")
-            record.event = event
+            record.event = accept(raw.value, now, self._areas)
         except BadEvent as exc:
             record.letter = refused(record.feed, raw.value, exc, now)
         return record
@@ -81,6 +77,15 @@ class Decoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             return refused(DEAD_LETTERS, value, BadEvent("bad_json", f"a dead letter that is not one: {exc}"), now)
         return letter if letter.at is not None else msgspec.structs.replace(letter, at=now)
+
+
+def accept(body: bytes, now: datetime, areas: Areas) -> Event:
+    """Return the event in `body` if it can be a fact of this province; raise `BadEvent` otherwise."""
+    event = decode(body, now)
+    area = event.data.area
+    if isinstance(area, str) and not areas.known(area):
+        raise BadEvent("unknown_area", areas.why_unknown(area), field="area", repair="send the five-digit code in force since 1 July 2025")
+    return event
 
 
 def refused(feed: str, value: bytes, exc: BadEvent, now: datetime) -> DeadLetter:

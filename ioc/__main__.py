@@ -1,0 +1,5 @@
+"""`python -m ioc` is `ioc`."""
+
+from ioc.cli import main
+
+main()

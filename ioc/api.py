@@ -1,0 +1,350 @@
+"""The HTTP application: /healthz, /api, /metrics, the /live websocket; the Dash pages are put on the same application.
+
+Readers need no token while `web.public` is true; posting events always needs one of role `source`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+import psycopg
+import structlog
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from psycopg_pool import ConnectionPool, PoolTimeout
+from swagger_ui_bundle import swagger_ui_path
+
+from ioc import __version__, metrics
+from ioc.areas import Areas
+from ioc.auth import Guard, Identity
+from ioc.bus import Publisher
+from ioc.clock import Clock, system_clock
+from ioc.config import Config
+from ioc.errors import Unavailable, UserError
+from ioc.events import BadEvent, Event
+from ioc.health import Health
+from ioc.ingest import accept
+from ioc.kpi import explain
+from ioc.kpi.catalogue import Catalogue
+from ioc.kpi.engine import Engine
+from ioc.live import Hub, pump
+from ioc.store import status
+from ioc.store.reader import snapshot
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY_BYTES = 8_000_000
+MAX_BATCH = 2_000  # events in one POST
+REVOKED, UNKNOWN_VIEW, FOREIGN_ORIGIN = 4403, 4404, 4401  # websocket close codes
+
+
+class Parts:
+    """What the application is made of; made once a process."""
+
+    def __init__(
+        self, config: Config, catalogue: Catalogue, engine: Engine, areas: Areas, pool: ConnectionPool[psycopg.Connection[Any]],
+        publisher: Publisher, hub: Hub, clock: Clock = system_clock,
+    ) -> None:  # fmt: skip
+        self.config, self.catalogue, self.engine, self.areas = config, catalogue, engine, areas
+        self.pool, self.publisher, self.hub, self.clock = pool, publisher, hub, clock
+        self.guard = Guard(pool)
+        self.health = Health(config, pool, publisher, clock)
+
+
+def create(parts: Parts) -> FastAPI:
+    """Return the application without pages; `dashboards.app.create` adds them."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts.hub.start(asyncio.get_running_loop())
+        gc.collect()
+        gc.freeze()  # what lives for ever need not be looked at again and again
+        yield
+        await asyncio.to_thread(parts.hub.stop)
+        await asyncio.to_thread(parts.publisher.close)
+        await asyncio.to_thread(parts.pool.close)
+
+    app = FastAPI(title="IOC", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", lifespan=lifespan)
+    app.state.parts = parts
+    app.middleware("http")(_headers)
+    app.exception_handler(Unavailable)(_unavailable)
+    app.exception_handler(PoolTimeout)(_unavailable)
+    app.exception_handler(psycopg.OperationalError)(_unavailable)
+    app.exception_handler(UserError)(_user_error)
+    _docs(app)
+    _health(app, parts)
+    _kpis(app, parts)
+    _events(app, parts)
+    _live(app, parts)
+    return app
+
+
+async def _headers(request: Request, call_next: Callable[[Request], Any]) -> Response:
+    response: Response = await call_next(request)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+    return response
+
+
+def _unavailable(_: Request, exc: Exception) -> Response:
+    return _json({"error": str(exc) or "a service is away"}, 503, {"Retry-After": "5"})
+
+
+def _user_error(_: Request, exc: Exception) -> Response:
+    return _json({"error": str(exc)}, 400)
+
+
+def _json(body: Any, status_code: int = 200, headers: dict[str, str] | None = None) -> Response:
+    content = msgspec.json.Encoder(decimal_format="number").encode(body)
+    return Response(content, status_code, headers, media_type="application/json")
+
+
+def bearer(headers: Any, query: Any = None, cookies: Any = None) -> str | None:
+    """Return the token of a request: Authorization header, else ?token=, else the cookie of a screen."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return str(token).strip()
+    found = (query or {}).get("token") or (cookies or {}).get("ioc_token")
+    return str(found) if found else None
+
+
+def _reader(parts: Parts) -> Callable[[Request], None]:
+    def check(request: Request) -> None:
+        if parts.config.web.public:
+            return
+        if parts.guard.identify(bearer(request.headers, request.query_params, request.cookies)) is None:
+            raise HTTPException(401, "a token is needed: ioc token create NAME --role viewer", {"WWW-Authenticate": "Bearer"})
+
+    return check
+
+
+def _source(parts: Parts) -> Callable[[Request], Identity]:
+    def check(request: Request) -> Identity:
+        identity = parts.guard.identify(bearer(request.headers))
+        if identity is None:
+            raise HTTPException(401, "a bearer token of role 'source' is needed: ioc token create NAME --role source", {"WWW-Authenticate": "Bearer"})
+        if identity.role != "source":
+            raise HTTPException(403, f"the token {identity.name} has the role {identity.role}; posting events needs 'source'")
+        return identity
+
+    return check
+
+
+def _docs(app: FastAPI) -> None:
+    """OpenAPI pages from the package's own files: nothing is fetched from outside."""
+    app.mount("/api/docs-static", StaticFiles(directory=Path(swagger_ui_path)))
+
+    @app.get("/api/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/api/openapi.json",
+            title="IOC API",
+            swagger_js_url="/api/docs-static/swagger-ui-bundle.js",
+            swagger_css_url="/api/docs-static/swagger-ui.css",
+            swagger_favicon_url="/api/docs-static/favicon-32x32.png",
+        )
+
+
+def _health(app: FastAPI, parts: Parts) -> None:
+    @app.get("/healthz", summary="State of the system and of every feed; 503 only when down")
+    def healthz() -> Response:
+        body = parts.health.report()
+        return _json(body, 503 if body["status"] == "down" else 200, {"Cache-Control": "no-store"})
+
+    @app.get("/metrics", include_in_schema=False)
+    def prometheus(request: Request) -> Response:
+        local = request.client is not None and request.client.host in ("127.0.0.1", "::1", "testclient")
+        if not local and parts.guard.identify(bearer(request.headers)) is None:
+            raise HTTPException(403, "metrics are for the machine itself or a token's bearer")
+        return Response(metrics.render(parts.health.report(), parts.hub), media_type=metrics.CONTENT_TYPE)
+
+    @app.get("/api/dead-letters", summary="Dead letters by cause, newest first", dependencies=[Depends(_reader(parts))])
+    def dead_letters(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
+        with parts.pool.connection(timeout=5) as conn:
+            return _json(status.dead_letter_causes(conn, limit))
+
+
+def _moment(text: str | None, name: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text.replace(" ", "+"))  # an unquoted + of a query arrives as a blank
+    except ValueError as exc:
+        raise UserError(f"{name}={text!r} is not an ISO 8601 time such as 2026-11-22T08:00:00+07:00") from exc
+    if at.tzinfo is None:
+        raise UserError(f"{name}={text!r} has no zone; add the offset, for example +07:00")
+    return at
+
+
+def _kpis(app: FastAPI, parts: Parts) -> None:
+    def tiles(kpis: list[str], area: str | None, at: str | None, known_at: str | None) -> Any:
+        if area is not None and not parts.areas.known(area):
+            raise UserError(parts.areas.why_unknown(area))
+        narrowed = None if area == parts.areas.province else area
+        now = parts.clock()
+        with snapshot(parts.pool) as reader:
+            return parts.engine.evaluate(
+                reader, kpis, area=narrowed, at=_moment(at, "at") or now, known_at=_moment(known_at, "known_at")
+            )
+
+    def known(kpi: str) -> str:
+        if kpi not in parts.catalogue:
+            raise HTTPException(404, f"no KPI is called {kpi!r}; see /api/kpis")
+        return kpi
+
+    reader = [Depends(_reader(parts))]
+
+    @app.get("/api/kpis", summary="All KPIs by the tile contract", dependencies=reader)
+    def all_kpis(area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None) -> Response:
+        _period(period)
+        return _json(list(tiles(list(parts.catalogue), area, at, known_at).values()))
+
+    @app.get("/api/kpis/{kpi}", summary="One KPI by the tile contract", dependencies=reader)
+    def one_kpi(kpi: str, area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None) -> Response:
+        _period(period)
+        return _json(tiles([known(kpi)], area, at, known_at)[kpi])
+
+    @app.get("/api/kpis/{kpi}/explain", summary="Where a number comes from: words, SQL, parts, feeds, last events", dependencies=reader)
+    def explained(kpi: str, area: str | None = None, at: str | None = None) -> Response:
+        known(kpi)
+        if area is not None and not parts.areas.known(area):
+            raise UserError(parts.areas.why_unknown(area))
+        with snapshot(parts.pool) as reader:
+            narrowed = None if area == parts.areas.province else area
+            return _json(explain.explain(parts.engine, reader, kpi, area=narrowed, at=_moment(at, "at") or parts.clock()))
+
+    @app.get("/api/kpis/{kpi}/areas", summary="One KPI for every commune", dependencies=reader)
+    def by_area(kpi: str, at: str | None = None) -> Response:
+        with snapshot(parts.pool) as reader:
+            return _json(parts.engine.by_area(reader, known(kpi), _moment(at, "at") or parts.clock()))
+
+
+def _period(period: str | None) -> None:
+    if period not in (None, "day", "today"):
+        raise UserError(f"period={period!r} is not served yet; KPIs are those of the day ('day')")
+
+
+def _events(app: FastAPI, parts: Parts) -> None:
+    single, batch = "application/cloudevents+json", "application/cloudevents-batch+json"
+
+    @app.post("/api/events/{feed}", status_code=202, summary="One CloudEvent, or a batch; all are taken or none")
+    async def post(feed: str, request: Request, identity: Annotated[Identity, Depends(_source(parts))]) -> Response:
+        try:
+            parts.config.feed(feed)
+        except UserError as exc:
+            raise HTTPException(404, str(exc)) from exc
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in (single, batch, "application/json"):
+            raise HTTPException(415, f"content type {kind!r} is not taken; send {single} or {batch}")
+        body = await _body(request)
+        return await asyncio.to_thread(take, feed, body, kind == batch, identity)
+
+    def take(feed: str, body: bytes, is_batch: bool, identity: Identity) -> Response:
+        try:
+            items = msgspec.json.decode(body, type=list[msgspec.Raw]) if is_batch or body.lstrip()[:1] == b"[" else [msgspec.Raw(body)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+            return _json({"accepted": 0, "refused": [{"index": None, "cause": "bad_json", "message": str(exc)}]}, 400)
+        if len(items) > MAX_BATCH:
+            raise HTTPException(413, f"{len(items)} events; at most {MAX_BATCH} in one batch")
+        events, refused = _check(items, parts)
+        if refused:
+            metrics.REFUSED.labels(feed).inc(len(refused))
+            return _json({"accepted": 0, "refused": refused}, 400)
+        for event in events:
+            parts.publisher.send(feed, event)
+        parts.publisher.flush()
+        metrics.POSTED.labels(feed).inc(len(events))
+        log.info("events taken", feed=feed, source=identity.name, events=len(events))
+        return _json({"accepted": len(events)}, 202)
+
+
+async def _body(request: Request) -> bytes:
+    """Read the body, refusing what is too large before it is in memory."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+    return bytes(body)
+
+
+def _check(items: list[msgspec.Raw], parts: Parts) -> tuple[list[Event], list[dict[str, Any]]]:
+    events: list[Event] = []
+    refused: list[dict[str, Any]] = []
+    contents: dict[tuple[str, str], str] = {}
+    for index, raw in enumerate(items):
+        body = bytes(raw)
+        try:
+            event = accept(body, parts.clock(), parts.areas)
+            digest = hashlib.sha256(body).hexdigest()
+            if contents.setdefault((event.source, event.id), digest) != digest:
+                raise BadEvent("contradiction", f"id {event.id!r} stands twice in this batch with different content", field="id")
+            events.append(event)
+        except BadEvent as exc:
+            refused.append({"index": index, "cause": exc.cause, "field": exc.field, "message": str(exc), "repair": exc.repair})
+    return events, refused
+
+
+def _live(app: FastAPI, parts: Parts) -> None:
+    def allowed(ws: WebSocket) -> bool:
+        """A page of this server, or of a named origin; programs without an Origin are no browsers."""
+        origin = ws.headers.get("origin")
+        return origin is None or urlsplit(origin).netloc == ws.headers.get("host") or origin in parts.config.web.origins
+
+    def permitted(token: str | None) -> bool:
+        identity = parts.guard.identify(token)
+        if token is not None and identity is None:
+            return False  # a screen whose token was revoked goes dark even on a public server
+        return parts.config.web.public or identity is not None
+
+    async def watch_token(token: str | None) -> None:
+        while await asyncio.to_thread(_still, permitted, token):
+            await asyncio.sleep(5)
+
+    async def drain(ws: WebSocket) -> None:
+        while True:
+            await ws.receive_text()  # nothing is asked of a screen; reading notices that it left
+
+    @app.websocket("/live")
+    async def live(ws: WebSocket, view: str = "") -> None:
+        token = bearer(ws.headers, ws.query_params, ws.cookies)
+        code = FOREIGN_ORIGIN if not allowed(ws) else UNKNOWN_VIEW if view not in parts.hub.views else None
+        if code is None and not await asyncio.to_thread(_still, permitted, token):
+            code = REVOKED
+        await ws.accept()  # a refused handshake tells a browser nothing; a close code does
+        if code is not None:
+            await ws.close(code)
+            return
+        viewer = await parts.hub.join(view)
+        tasks = [asyncio.create_task(c) for c in (pump(viewer, ws.send_text, parts.clock), drain(ws), watch_token(token))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[2] in done:
+                await ws.close(REVOKED)
+        except (WebSocketDisconnect, RuntimeError):
+            log.debug("screen left", view=view)
+        finally:
+            parts.hub.leave(viewer)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _still(permitted: Callable[[str | None], bool], token: str | None) -> bool:
+    """Is the token still good? While nobody can say, the screen stays on."""
+    try:
+        return permitted(token)
+    except Unavailable:
+        return True

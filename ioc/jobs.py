@@ -1,0 +1,134 @@
+"""What must happen by the clock: dropping what is past its retention, housekeeping, the nightly audit.
+
+Where the database has TimescaleDB's own policies (community edition) they do the dropping of whole chunks; per-feed
+retention, and everything on the other editions, is done here.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from ioc.clock import Clock, system_clock
+from ioc.config import Config
+from ioc.kpi.audit import audit
+from ioc.store.migrate import server
+from ioc.store.pool import open_pool
+from ioc.store.services import Beat
+
+log = structlog.get_logger(__name__)
+
+DELETE_ROWS = 50_000  # in one transaction, so that ingest never waits long
+DEAD_LETTER_DAYS = 180
+SERVICE_DAYS = 7
+BEAT_S = 5.0
+
+
+def retain(conn: psycopg.Connection[Any], config: Config, now: datetime) -> int:
+    """Drop raw events past their feed's retention; return how many rows went. Rollups and states stay."""
+    conn.autocommit = True
+    dropped = 0
+    longest = max((feed.retention_days for feed in config.feeds), default=1095)
+    if server(conn).edition == "apache":  # the community edition has a policy for this
+        conn.execute("SELECT drop_chunks('event', older_than => %s::timestamptz)", (now - timedelta(days=longest),))
+    for feed in config.feeds:
+        before = now - timedelta(days=feed.retention_days)
+        while True:
+            rows = conn.execute(
+                "DELETE FROM event WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM event WHERE feed = %s AND time < %s LIMIT %s)",
+                (feed.feed, before, DELETE_ROWS),
+            ).rowcount
+            dropped += rows
+            if rows < DELETE_ROWS:
+                break
+    return dropped
+
+
+def tidy(conn: psycopg.Connection[Any], now: datetime) -> None:
+    """Forget processes that are long gone and dead letters nobody looked at for half a year."""
+    conn.autocommit = True
+    conn.execute("DELETE FROM service WHERE seen_at < %s", (now - timedelta(days=SERVICE_DAYS),))
+    conn.execute("DELETE FROM dead_letter WHERE last_at < %s", (now - timedelta(days=DEAD_LETTER_DAYS),))
+
+
+class Jobs:
+    """The scheduled jobs of one province, and their last outcome."""
+
+    def __init__(self, config: Config, pool: ConnectionPool[psycopg.Connection[Any]], clock: Clock = system_clock) -> None:
+        self._config, self._pool, self._clock = config, pool, clock
+        self.outcomes: dict[str, str] = {}
+
+    def run(self, name: str, work: Callable[[psycopg.Connection[Any]], str]) -> None:
+        """Run one job; its failure is logged and shown, and the next run is not affected."""
+        try:
+            with self._pool.connection(timeout=10) as conn:
+                outcome = work(conn)
+            log.info("job done", job=name, outcome=outcome)
+        except (psycopg.Error, PoolTimeout) as exc:
+            outcome = f"failed: {exc}"
+            log.error("job failed", job=name, reason=str(exc))
+        self.outcomes[name] = f"{self._clock().isoformat(timespec='seconds')} {outcome}"
+
+    def retention(self) -> None:
+        """Drop what is past its retention."""
+        self.run("retention", lambda conn: f"{retain(conn, self._config, self._clock())} events dropped")
+
+    def housekeeping(self) -> None:
+        """Forget what nobody needs."""
+
+        def work(conn: psycopg.Connection[Any]) -> str:
+            tidy(conn, self._clock())
+            return "tidy"
+
+        self.run("housekeeping", work)
+
+    def nightly_audit(self) -> None:
+        """Recompute every rollup from raw events; a difference is logged as an error."""
+
+        def work(conn: psycopg.Connection[Any]) -> str:
+            report = audit(conn, self._config, at=self._clock())
+            if report.differences:
+                log.error("the audit found differences", differences=len(report.differences), first=str(report.differences[0]))
+            return f"{len(report.differences)} differences"
+
+        self.run("audit", work)
+
+    def schedule(self) -> BackgroundScheduler:
+        """Return the scheduler, not yet started. Each job runs once for each due time, late rather than never."""
+        scheduler = BackgroundScheduler(
+            timezone=self._config.timezone, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 6 * 3600}
+        )
+        for name, work, hour, minute in (
+            ("retention", self.retention, 2, 15),
+            ("housekeeping", self.housekeeping, 2, 45),
+            ("audit", self.nightly_audit, 3, 0),
+        ):
+            scheduler.add_job(work, CronTrigger(hour=hour, minute=minute, timezone=self._config.timezone), id=name)
+        return scheduler
+
+
+def run(config: Config, stop: threading.Event, clock: Clock = system_clock) -> None:
+    """Run the jobs until `stop` is set."""
+    pool = open_pool(config, max_size=2)
+    jobs = Jobs(config, pool, clock)
+    beat = Beat(config.database.dsn, "jobs", f"{socket.gethostname()}:{os.getpid()}", clock)
+    scheduler = jobs.schedule()
+    scheduler.start()
+    try:
+        while not stop.is_set():
+            beat(BEAT_S, {"outcomes": jobs.outcomes})
+            stop.wait(BEAT_S)
+    finally:
+        scheduler.shutdown(wait=True)
+        beat.close()
+        pool.close()
