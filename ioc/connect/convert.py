@@ -1,0 +1,167 @@
+"""One record -> its events or exactly one dead letter. Whatever a connector's `map` returns passes the guard here."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import UNSET
+
+from ioc.connect.connector import Connector, Context, Record
+from ioc.connect.decode import looks_double_encoded
+from ioc.connect.errors import Skip, Unreadable
+from ioc.events import (
+    MAX_EVENT_BYTES,
+    MAX_ID,
+    MAX_TEXT,
+    Asset,
+    BadEvent,
+    Case,
+    DeadLetter,
+    Event,
+    Observation,
+    check_fact,
+    check_time,
+    make,
+)
+from ioc.privacy import MAX_RECORD, guarded, is_citizen_number, scrub
+from ioc.units import UnknownUnit, normal
+
+log = structlog.get_logger(__name__)
+
+_TEXTS: dict[type[Any], tuple[str, ...]] = {
+    Observation: ("doubt", "period"),
+    Case: ("native_status", "outcome", "category", "title", "agency", "channel", "level", "doubt"),
+    Asset: ("kind", "name", "doubt"),
+}
+_DICTS: dict[type[Any], str] = {Observation: "attributes", Case: "dims", Asset: "dims"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]+")
+
+
+def convert(connector: Connector[Any], record: Record, context: Context[Any]) -> list[Event] | DeadLetter:
+    """Return the record's events (at least one), or the dead letter that says why there are none."""
+    try:
+        if record.defect is not None:
+            d = record.defect
+            raise Skip(d.cause, d.message, field=d.field, repair=d.repair)
+        events = [_guard(event, context) for event in connector.map(record, context)]
+        if not events:
+            raise Skip("out_of_scope", "the record says nothing this connector knows")
+        return events
+    except Skip as exc:
+        return _letter(connector, record, context, exc)
+    except BadEvent as exc:
+        return _letter(connector, record, context, Skip(exc.cause, str(exc), field=exc.field, repair=exc.repair))
+    except UnicodeEncodeError:
+        return _letter(connector, record, context, Skip("bad_text", "a text holds half a character (a lone surrogate)", repair="send valid UTF-8"))
+    except RecursionError:
+        return _letter(connector, record, context, Skip("too_deep", "the record is nested too deeply", repair="send flat records", body=False))
+    except Exception as exc:
+        # A mistake in a connector must not stop the feed; it is counted, named and visible.
+        log.error("a connector failed on a record", feed=context.feed.feed, connector=connector.name, error=type(exc).__name__, exc_info=True)
+        return _letter(connector, record, context, Skip("connector_error", f"{connector.name} failed on this record: {type(exc).__name__}", repair="report it to the connector's author"))
+
+
+def page_letter(connector: Connector[Any], feed: str, exc: Unreadable, context: Context[Any]) -> DeadLetter:
+    """Return the dead letter of a page that could not be read."""
+    return DeadLetter(
+        feed=feed, cause=exc.cause, message=_clip(scrub(str(exc))), record=exc.excerpt[:MAX_RECORD], repair=exc.repair,
+        connector=f"{connector.name} {connector.version}", at=context.now,
+    )  # fmt: skip
+
+
+def contradiction(connector: Connector[Any], record: Record, context: Context[Any], event: Event) -> DeadLetter:
+    """Return the dead letter of a second content of the same thing at the same time on one page."""
+    skip = Skip("contradiction", f"{event.subject} is on this page twice, at the same time, with different content; the first was taken", repair="list each thing once, or give each change its own update time")
+    return _letter(connector, record, context, skip)
+
+
+def _letter(connector: Connector[Any], record: Record, context: Context[Any], skip: Skip) -> DeadLetter:
+    return DeadLetter(
+        feed=context.feed.feed, cause=skip.cause, message=_clip(scrub(_CONTROL.sub(" ", str(skip)))), record=_body(connector, record) if skip.body else _withheld(record),
+        field=skip.field, repair=skip.repair, connector=f"{connector.name} {connector.version}", at=context.now,
+    )  # fmt: skip
+
+
+def _body(connector: Connector[Any], record: Record) -> str:
+    if isinstance(record.value, str):  # an unreadable part: masked when it was cut out
+        return _CONTROL.sub(" ", record.value)[:MAX_RECORD]
+    value = guarded(record.value, connector.fields) if isinstance(record.value, dict | list) else "[withheld]"
+    text = msgspec.json.encode(value).decode("utf-8", "replace")
+    return text.encode()[:MAX_RECORD].decode("utf-8", "ignore")
+
+
+def _withheld(record: Record) -> str:
+    return msgspec.json.encode({"kind": record.kind, "withheld": "the record is about a person, or may be"}).decode()
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= 500 else text[:500] + "…"
+
+
+# --- the guard --------------------------------------------------------------------------------------------------
+
+
+def _guard(event: Event, context: Context[Any]) -> Event:
+    subject = event.subject
+    if not subject.strip() or len(subject) > MAX_ID:
+        raise Skip("missing_id" if not subject.strip() else "text_too_long", "the subject is empty or too long", field="subject")
+    subject.encode()
+    if is_citizen_number(subject):
+        raise Skip("personal_id", "the subject looks like a citizen number", field="subject", body=False)
+    check_time("time", event.time, context.now)
+    event = _clean(event, context)
+    check_fact(event.data, context.now)
+    area = event.data.area
+    if isinstance(area, str) and not context.areas.known(area):
+        raise Skip("unknown_area", context.areas.why_unknown(area[:20]), field="area")
+    return event
+
+
+def _clean(event: Event, context: Context[Any]) -> Event:
+    """Return the event with its texts scrubbed and in NFC, its unit in UCUM."""
+    data = event.data
+    changes: dict[str, Any] = {}
+    for name in _TEXTS[type(data)]:
+        value = getattr(data, name)
+        if isinstance(value, str) and (clean := _text(name, value)) != value:
+            changes[name] = clean
+    entries = getattr(data, _DICTS[type(data)])
+    if entries is not UNSET and entries:
+        cleaned = {key: _text(key, value) for key, value in entries.items()}
+        if cleaned != entries:
+            changes[_DICTS[type(data)]] = cleaned
+    if isinstance(data, Observation):
+        try:
+            unit = normal(data.unit)
+        except UnknownUnit as exc:
+            raise Skip("unknown_unit", str(exc), field="unit", repair="write the unit as UCUM does") from exc
+        if unit != data.unit:
+            changes["unit"] = unit
+    if not changes:
+        return event
+    return make(event.source, event.subject, event.time, msgspec.structs.replace(data, **changes))
+
+
+def _text(name: str, value: str) -> str:
+    if len(value) > MAX_TEXT:
+        raise Skip("text_too_long", f"{name} has {len(value)} characters; at most {MAX_TEXT}", field=name, repair="send a short text")
+    clean, double = _cleaned(value)
+    if double:
+        raise Skip("wrong_encoding", f"{name} was encoded twice (UTF-8 read as windows-1252)", field=name, repair="export once more, as UTF-8")
+    return clean
+
+
+@lru_cache(maxsize=8192)
+def _cleaned(value: str) -> tuple[str, bool]:
+    if value.isascii():
+        return scrub(_CONTROL.sub(" ", value)), False
+    text = unicodedata.normalize("NFC", _CONTROL.sub(" ", value))
+    return scrub(text), looks_double_encoded(text)
+
+
+assert MAX_RECORD < MAX_EVENT_BYTES

@@ -1,0 +1,162 @@
+"""One poll of one feed, and the order of its commits:
+
+1. publish    the events and dead letters of the pages read so far
+2. flush      wait until the broker has acknowledged all of them
+3. save       the cursor that stands behind these pages
+
+Killed before 3, the next poll reads the same pages again; events have ids made of their content, so the repeats are
+duplicates. Killed before 2, the same. Nothing is lost in between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from ioc.areas import Areas
+from ioc.clock import Clock
+from ioc.config import Feed
+from ioc.connect.connector import Connector, Context, Options, Page
+from ioc.connect.convert import contradiction, convert, page_letter
+from ioc.connect.errors import Retriable, Unreadable
+from ioc.connect.http import Http
+from ioc.connect.ports import Cursors, Publisher
+from ioc.events import DeadLetter, Event, Observation
+
+COMMIT_EVERY = 2000  # records; bounds what a crash repeats and what waits for the broker
+
+
+class Report(Struct):
+    """What one poll did. `problems`: parts of the source that failed while others went on."""
+
+    records: int = 0
+    events: int = 0
+    dead_letters: int = 0
+    problems: list[Retriable] = []
+
+
+class Pump:
+    """Reads one feed, poll by poll. Keeps nothing between polls but which page-level failures were already told."""
+
+    def __init__(self, feed: Feed, connector: Connector[Any], options: Options, areas: Areas, client: Http, clock: Clock) -> None:
+        self.feed = feed
+        self.connector = connector
+        self._options = options
+        self._areas = areas
+        self._client = client
+        self._clock = clock
+        self._told: set[str] = set()
+
+    def context(self, cursor: dict[str, Any]) -> Context[Any]:
+        return Context(self.feed, self._options, self._areas, self._clock(), source_of(self.connector, self.feed), cursor, {}, self._client)
+
+    def poll(self, publisher: Publisher, cursors: Cursors, stopping: Callable[[], bool] = lambda: False) -> Report:
+        """Read what is new, publish, save. Raises what stops the poll: `Retriable`, `Fatal`, `Unavailable`."""
+        context = self.context(cursors.load(self.feed.feed))
+        report = Report(problems=[])
+        saver = _Saver(self.feed.feed, publisher, cursors, self._clock)
+        try:
+            for page in self.connector.poll(context):
+                self._publish(page, context, publisher, report)
+                saver.page(page)
+                if stopping():
+                    break
+        except Unreadable as exc:
+            self._tell(exc, context, publisher, report)
+            saver.commit()
+            raise
+        except Retriable:
+            saver.commit()
+            raise
+        if report.problems or stopping():
+            saver.commit()
+        else:
+            self._told.clear()
+            publisher.heartbeat(self.feed.feed, self._clock())
+            saver.commit(done=True)
+        return report
+
+    def _publish(self, page: Page, context: Context[Any], publisher: Publisher, report: Report) -> None:
+        once = _Once() if self.connector.contradictions else None
+        for record in page.records:
+            outcome = convert(self.connector, record, context)
+            if once is not None and not isinstance(outcome, DeadLetter) and (clash := once.clash(outcome)):
+                outcome = contradiction(self.connector, record, context, clash)
+            report.records += 1
+            if isinstance(outcome, DeadLetter):
+                publisher.dead_letter(outcome)
+                report.dead_letters += 1
+                continue
+            for event in outcome:
+                publisher.send(self.feed.feed, event)
+            report.events += len(outcome)
+        for problem in page.problems:
+            report.problems.append(problem)
+            if isinstance(problem, Unreadable):
+                self._tell(problem, context, publisher, report)
+
+    def _tell(self, exc: Unreadable, context: Context[Any], publisher: Publisher, report: Report) -> None:
+        """Send the dead letter of an unreadable page, once until the feed reads well again."""
+        mark = exc.cause + re.sub(r"\d+", "", str(exc))  # "line 7" today, "line 9" tomorrow: the same failure
+        if mark in self._told:
+            return
+        publisher.dead_letter(page_letter(self.connector, self.feed.feed, exc, context))
+        self._told.add(mark)
+        report.records += 1
+        report.dead_letters += 1
+
+
+class _Saver:
+    """Flushes and saves every `COMMIT_EVERY` records and at the end."""
+
+    def __init__(self, feed: str, publisher: Publisher, cursors: Cursors, clock: Clock) -> None:
+        self._feed, self._publisher, self._cursors, self._clock = feed, publisher, cursors, clock
+        self._cursor: dict[str, Any] | None = None
+        self._records = 0  # since the last save
+        self._unflushed = 0
+
+    def page(self, page: Page) -> None:
+        self._records += len(page.records)
+        self._unflushed += len(page.records)
+        if page.cursor is not None:
+            self._cursor = page.cursor
+        if self._unflushed >= COMMIT_EVERY:
+            self.commit()
+
+    def commit(self, *, done: bool = False) -> None:
+        """Flush, then save the newest cursor. `done`: the poll is over, count it even without a cursor."""
+        self._publisher.flush()
+        self._unflushed = 0
+        if self._cursor is not None or done:
+            cursor = self._cursor if self._cursor is not None else self._cursors.load(self._feed)
+            self._cursors.save(self._feed, cursor, records=self._records, at=self._clock())
+            self._cursor, self._records = None, 0
+
+
+class _Once:
+    """Notices a second content of one thing at one time."""
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[Any, ...], str] = {}
+
+    def clash(self, events: list[Event]) -> Event | None:
+        for event in events:
+            key = _identity(event)
+            if self._ids.setdefault(key, event.id) != event.id:
+                return event
+        return None
+
+
+def _identity(event: Event) -> tuple[Any, ...]:
+    data = event.data
+    if isinstance(data, Observation):
+        return event.type, event.subject, event.time, data.metric, data.period
+    return event.type, event.subject, event.time
+
+
+def source_of(connector: Connector[Any], feed: Feed) -> str:
+    """Return the CloudEvents source of a feed's events."""
+    return f"/connectors/{connector.name}/{feed.feed}"

@@ -1,0 +1,43 @@
+"""Which connectors there are: the folders of `connectors/` whose package exposes CONNECTOR."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+from pydantic import ValidationError
+
+from ioc.config import Feed
+from ioc.connect.connector import Connector, Options
+from ioc.connect.errors import Fatal
+from ioc.errors import UserError
+
+PUSH = "push"  # a feed whose source posts CloudEvents itself needs no connector
+
+
+def names() -> list[str]:
+    """Return the names of all connectors, sorted."""
+    package = importlib.import_module("connectors")
+    return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.ispkg)
+
+
+def get(name: str) -> Connector[Any]:
+    """Return the connector in folder `name`; raise `UserError` naming the known ones."""
+    known = names()
+    if name not in known:
+        raise UserError(f"no connector is called {name!r}; known are {', '.join(known) or 'none'}")
+    connector = getattr(importlib.import_module(f"connectors.{name}"), "CONNECTOR", None)
+    if not isinstance(connector, Connector):
+        raise UserError(f"connectors/{name}/__init__.py exposes no CONNECTOR")
+    return connector
+
+
+def options_of(connector: Connector[Any], feed: Feed) -> Options:
+    """Return the feed's options, checked; raise `Fatal` naming feed, option and what is allowed."""
+    try:
+        return connector.options.model_validate(feed.options)  # type: ignore[no-any-return]
+    except ValidationError as exc:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
+        known = ", ".join(connector.options.model_fields) or "none"
+        raise Fatal(f"feed {feed.feed}: options of {connector.name}: {problems}; known options are {known}") from exc
