@@ -36,13 +36,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.callback()
 def _options(
+    ctx: typer.Context,
     config: Annotated[Path | None, typer.Option(help="The province's file (default: config.yaml, or $IOC_CONFIG).")] = None,
     data_dir: Annotated[Path, typer.Option(help="Where `ioc up` keeps its data: other commands find the running system there.")] = DEFAULT_DATA_DIR,
 ) -> None:
     if config is not None:
         os.environ["IOC_CONFIG"] = str(config)
-    for name, value in running_environment(data_dir).items():
-        os.environ.setdefault(name, value)
+    if ctx.invoked_subcommand != "up":  # a second system must not be pointed at the first one's database
+        for name, value in running_environment(data_dir).items():
+            os.environ.setdefault(name, value)
 
 
 def _config() -> Config:
