@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
+from functools import lru_cache
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -60,9 +62,13 @@ class State:
 
     def apply(self, version: Version, time: datetime, data: Case | Asset) -> None:
         """Take in one event; older or repeated ones change only what nothing newer has set."""
-        known = {name: value for name in self.fields if (value := getattr(data, name)) is not UNSET}
-        mask = sum(1 << i for i, name in enumerate(self.fields) if name in known)
-        newer = 0
+        known: dict[str, Any] = {}
+        mask = newer = 0
+        for i, name in enumerate(self.fields):
+            value = getattr(data, name)
+            if value is not UNSET:
+                known[name] = value
+                mask |= 1 << i
         for other, bits in self.masks.items():
             if other >= version:
                 newer |= bits
@@ -133,8 +139,22 @@ def closed_at(state: State) -> datetime | None:
 
 def dims_of(state: State) -> str:
     """Return the case's countable properties as canonical JSON text."""
-    dims = {name: str(value) for name in _COUNTED_DIMS if (value := state.values.get(name)) is not None}
-    return json.dumps(dims | state.get("dims"), sort_keys=True, ensure_ascii=False)
+    values = state.values
+    return _dims(tuple(values.get(name) for name in _COUNTED_DIMS), tuple(state.get("dims").items()))
+
+
+@lru_cache(maxsize=65_536)
+def _dims(counted: tuple[str | None, ...], own: tuple[tuple[str, str], ...]) -> str:
+    dims = {name: value for name, value in zip(_COUNTED_DIMS, counted, strict=True) if value is not None}
+    return json.dumps(dims | dict(own), sort_keys=True, ensure_ascii=False)
+
+
+@lru_cache(maxsize=65_536)
+def without_agency(dims: str) -> str:
+    """Return the canonical JSON of `dims` less the agency."""
+    known = json.loads(dims)
+    known.pop("agency", None)
+    return json.dumps(known, sort_keys=True, ensure_ascii=False)
 
 
 def case_contributions(feed: str, state: State, zone: ZoneInfo = ICT) -> tuple[dict[CaseKey, Sums], dict[DurationKey, int]]:
@@ -187,6 +207,15 @@ class CaseDeltas:
     def changed_cases(self) -> list[tuple[Any, ...]]:
         """Return (key columns..., sums...) of what really changed, sorted so that locks are taken in one order."""
         return [(*key, *sums) for key, sums in sorted(self.cases.items()) if any(sums)]
+
+    def changed_totals(self) -> list[tuple[Any, ...]]:
+        """Return (feed, measure, day, dims without agency, sums...) of what changed, summed over areas and agencies, sorted."""
+        totals: dict[tuple[str, str, date, str], list[Any]] = {}
+        for (feed, measure, day, _, dims), sums in self.cases.items():
+            total = totals.setdefault((feed, measure, day, without_agency(dims)), [0, 0, 0, _ZERO, 0, 0])
+            for i, number in enumerate(sums):
+                total[i] += number
+        return [(*key, *sums) for key, sums in sorted(totals.items()) if any(sums)]
 
     def changed_durations(self) -> list[tuple[Any, ...]]:
         """Return (feed, day, area, tenths, n) of what really changed, sorted."""

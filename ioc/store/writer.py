@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -34,7 +34,7 @@ from ioc.store.rollup import ASSET_FIELDS, CASE_FIELDS, CaseDeltas, State, versi
 from ioc.store.sql import queries
 
 CHANNEL = "ioc_facts"
-_SQL = queries("ingest")
+_SQL = cast(dict[str, LiteralString], queries("ingest"))
 _KIND = {Observation: 1, Case: 2, Asset: 3}
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -127,7 +127,8 @@ class Writer:
         self.conn = conn
         self.zone = zone
         conn.autocommit = True
-        conn.execute(_SQL["staging"].encode())
+        for name in ("staging", "staging_cases", "staging_assets"):
+            conn.execute(_SQL[name])
         # the staging table has no statistics: without this the planner may read all of `event` to join a handful
         conn.execute("SET enable_hashjoin = off")
         conn.execute("SET enable_mergejoin = off")
@@ -236,12 +237,8 @@ class Writer:
     def _cases(self, rows: Sequence[_Row]) -> None:
         if not rows:
             return
-        states = self._fold("case_state", CASE_FIELDS, rows)
         deltas = CaseDeltas(self.zone)
-        for (feed, _), (before, state) in states.items():
-            deltas.add(feed, before, -1)
-            deltas.add(feed, state, 1)
-        self._upsert("case_state", CASE_FIELDS, {key: after for key, (_, after) in states.items()})
+        self._fold("case_state", CASE_FIELDS, rows, deltas)
         if changed := deltas.changed_cases():
             arrays = _columns(
                 ("feed", "measure", "day", "area", "dims", "n", "n_due", "n_on_time", "seconds", "n_rated", "rating"), changed
@@ -249,6 +246,11 @@ class Writer:
             self.conn.execute(_SQL["add_cases"], arrays)
             if any(row[5] < 0 for row in changed):
                 self.conn.execute(_SQL["drop_empty_cases"], arrays)
+        if totals := deltas.changed_totals():
+            arrays = _columns(("feed", "measure", "day", "dims", "n", "n_due", "n_on_time", "seconds", "n_rated", "rating"), totals)
+            self.conn.execute(_SQL["add_totals"], arrays)
+            if any(row[4] < 0 for row in totals):
+                self.conn.execute(_SQL["drop_empty_totals"], arrays)
         if moved := deltas.changed_durations():
             arrays = _columns(("feed", "day", "area", "tenths", "n"), moved)
             self.conn.execute(_SQL["add_durations"], arrays)
@@ -257,11 +259,10 @@ class Writer:
 
     def _assets(self, rows: Sequence[_Row]) -> None:
         if rows:
-            states = self._fold("asset_state", ASSET_FIELDS, rows)
-            self._upsert("asset_state", ASSET_FIELDS, {key: after for key, (_, after) in states.items()})
+            self._fold("asset_state", ASSET_FIELDS, rows, None)
 
-    def _fold(self, table: str, fields: tuple[str, ...], rows: Sequence[_Row]) -> dict[tuple[str, str], tuple[State | None, State]]:
-        """Return (feed, subject) -> (state before or None, state after)."""
+    def _fold(self, table: str, fields: tuple[str, ...], rows: Sequence[_Row], deltas: CaseDeltas | None) -> None:
+        """Bring the current states of the rows' subjects up to date; note in `deltas` what that changes."""
         keys = sorted({(row.record.feed, row.event.subject) for row in rows})
         with self.conn.cursor(row_factory=dict_row) as cur:
             cur.execute(
@@ -269,25 +270,30 @@ class Writer:
                 " ORDER BY feed, subject FOR UPDATE",
                 ([feed for feed, _ in keys], [subject for _, subject in keys]),
             )
-            stored = {(row["feed"], row["subject"]): row for row in cur}
-        states: dict[tuple[str, str], tuple[State | None, State]] = {}
+            states = {(row["feed"], row["subject"]): State.load(fields, row) for row in cur}
+        if deltas is not None:
+            for (feed, _), state in states.items():
+                deltas.add(feed, state, -1)
         for row in rows:
             key = (row.record.feed, row.event.subject)
-            if key not in states:
-                old = stored.get(key)
-                states[key] = (State.load(fields, old) if old else None, State.load(fields, old) if old else State(fields))
             data = row.event.data
             assert not isinstance(data, Observation)
-            states[key][1].apply(version_of(row.event.time, row.key), row.event.time, data)
-        return states
+            if key not in states:
+                states[key] = State(fields)
+            states[key].apply(version_of(row.event.time, row.key), row.event.time, data)
+        if deltas is not None:
+            for (feed, _), state in states.items():
+                deltas.add(feed, state, 1)
+        self._upsert(table, fields, states)
 
     def _upsert(self, table: str, fields: tuple[str, ...], states: dict[tuple[str, str], State]) -> None:
-        columns = ("feed", "subject", *fields, "first_at", "updated_at", "versions")
-        rows = []
-        for (feed, subject), state in sorted(states.items()):
-            values = [_json(state.get(name)) if name == "dims" else state.get(name) for name in fields]
-            rows.append((feed, subject, *values, state.first_at, state.updated_at, state.dump_versions()))
-        self.conn.execute(_upsert_sql(table, columns).encode(), _columns(columns, rows))
+        """Write the states through a staging table: COPY is several times faster than parameters."""
+        columns = ", ".join(("feed", "subject", *fields, "first_at", "updated_at", "versions"))
+        with self.conn.cursor() as cur, cur.copy(f"COPY incoming_{table} ({columns}) FROM STDIN".encode()) as copy:
+            for (feed, subject), state in states.items():
+                values = [_json(state.get(name)) if name == "dims" else state.get(name) for name in fields]
+                copy.write_row((feed, subject, *values, state.first_at, state.updated_at, state.dump_versions()))
+        self.conn.execute(_SQL[f"upsert_{table}"])
 
     def _dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         unique = {letter.id: letter for letter in letters}
@@ -406,20 +412,6 @@ def _json(value: Any) -> str:
 
 def _next_day(day: Any, zone: ZoneInfo) -> datetime:
     return day_start(day + timedelta(days=1), zone)
-
-
-_TYPES = {
-    "opened_at": "timestamptz", "due_at": "timestamptz", "closed_at": "timestamptz", "first_at": "timestamptz",
-    "updated_at": "timestamptz", "rating": "smallint", "lat": "float8", "lon": "float8", "deleted": "boolean",
-    "dims": "jsonb", "versions": "jsonb",
-}  # fmt: skip
-
-
-def _upsert_sql(table: str, columns: Sequence[str]) -> str:
-    names = ", ".join(columns)
-    arrays = ", ".join(f"%({c})s::{_TYPES.get(c, 'text')}[]" for c in columns)
-    sets = ", ".join(f"{c} = excluded.{c}" for c in columns if c not in ("feed", "subject"))
-    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT (feed, subject) DO UPDATE SET {sets}"  # noqa: S608
 
 
 def key_of(source: str, event_id: str) -> UUID:

@@ -7,6 +7,29 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     received_at timestamptz, version timestamptz, value numeric, area text, deleted boolean, id text, source text, data jsonb
 ) ON COMMIT DELETE ROWS
 
+-- name: staging_cases
+-- States on their way into case_state, without its indexes.
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_case_state (LIKE case_state) ON COMMIT DELETE ROWS
+
+-- name: staging_assets
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_asset_state (LIKE asset_state) ON COMMIT DELETE ROWS
+
+-- name: upsert_case_state
+INSERT INTO case_state SELECT * FROM incoming_case_state ORDER BY feed, subject
+ON CONFLICT (feed, subject) DO UPDATE SET
+    status = excluded.status, native_status = excluded.native_status, outcome = excluded.outcome, category = excluded.category,
+    title = excluded.title, area = excluded.area, agency = excluded.agency, channel = excluded.channel, level = excluded.level,
+    opened_at = excluded.opened_at, due_at = excluded.due_at, closed_at = excluded.closed_at, rating = excluded.rating,
+    lat = excluded.lat, lon = excluded.lon, doubt = excluded.doubt, deleted = excluded.deleted, dims = excluded.dims,
+    first_at = excluded.first_at, updated_at = excluded.updated_at, versions = excluded.versions
+
+-- name: upsert_asset_state
+INSERT INTO asset_state SELECT * FROM incoming_asset_state ORDER BY feed, subject
+ON CONFLICT (feed, subject) DO UPDATE SET
+    kind = excluded.kind, name = excluded.name, area = excluded.area, state = excluded.state, lat = excluded.lat, lon = excluded.lon,
+    doubt = excluded.doubt, deleted = excluded.deleted, dims = excluded.dims,
+    first_at = excluded.first_at, updated_at = excluded.updated_at, versions = excluded.versions
+
 -- name: lock_offsets
 SELECT topic, partition, topic_id, next_offset FROM consumer_offset
 WHERE (topic, partition) IN (SELECT * FROM unnest(%(topics)s::text[], %(partitions)s::int[]))
@@ -68,6 +91,19 @@ ON CONFLICT (feed, measure, day, area, dims) DO UPDATE SET
 DELETE FROM rollup_case r
 USING unnest(%(feed)s::text[], %(measure)s::text[], %(day)s::date[], %(area)s::text[], %(dims)s::jsonb[]) AS k(feed, measure, day, area, dims)
 WHERE (r.feed, r.measure, r.day, r.area, r.dims) = (k.feed, k.measure, k.day, k.area, k.dims) AND r.n = 0
+
+-- name: add_totals
+INSERT INTO rollup_total AS r (feed, measure, day, dims, n, n_due, n_on_time, seconds, n_rated, rating)
+SELECT * FROM unnest(%(feed)s::text[], %(measure)s::text[], %(day)s::date[], %(dims)s::jsonb[], %(n)s::bigint[], %(n_due)s::bigint[],
+                     %(n_on_time)s::bigint[], %(seconds)s::numeric[], %(n_rated)s::bigint[], %(rating)s::bigint[])
+ON CONFLICT (feed, measure, day, dims) DO UPDATE SET
+    n = r.n + excluded.n, n_due = r.n_due + excluded.n_due, n_on_time = r.n_on_time + excluded.n_on_time,
+    seconds = r.seconds + excluded.seconds, n_rated = r.n_rated + excluded.n_rated, rating = r.rating + excluded.rating
+
+-- name: drop_empty_totals
+DELETE FROM rollup_total r
+USING unnest(%(feed)s::text[], %(measure)s::text[], %(day)s::date[], %(dims)s::jsonb[]) AS k(feed, measure, day, dims)
+WHERE (r.feed, r.measure, r.day, r.dims) = (k.feed, k.measure, k.day, k.dims) AND r.n = 0
 
 -- name: add_durations
 INSERT INTO rollup_duration AS r (feed, day, area, tenths, n)
