@@ -1,0 +1,180 @@
+// The live link: one websocket to /live, values handed to Dash, endless reconnect, a clock that never stops.
+// Messages are documented in ioc/live.py. The page names its view in [data-view].
+(function () {
+  "use strict";
+
+  const SILENCE_MS = 4000; // the server says something every 2 s; twice that is a cut link
+  const RETRY_MS = { first: 500, most: 5000, denied: 30000 };
+  const DENIED = 4403; // close code: this screen has no token, or it was revoked
+
+  let socket = null;
+  let view = null;
+  let retry = RETRY_MS.first;
+  let timer = null;
+  let heard = Date.now(); // when the server last said something, by this machine's clock
+  let offset = 0; // server clock minus this machine's, ms
+  let lostSince = null;
+  let denied = false;
+
+  const root = () => document.querySelector("[data-view]");
+  const now = () => new Date(Date.now() + offset);
+
+  // ---- the link -----------------------------------------------------------------------------------------------
+
+  function connect() {
+    const page = root();
+    if (!page) return;
+    view = page.dataset.view;
+    clearTimeout(timer);
+    const scheme = location.protocol === "https:" ? "wss://" : "ws://";
+    const mine = new WebSocket(scheme + location.host + "/live?view=" + encodeURIComponent(view));
+    socket = mine;
+    mine.onmessage = (event) => {
+      if (mine === socket) receive(JSON.parse(event.data));
+    };
+    mine.onclose = (event) => {
+      if (mine !== socket) return;
+      socket = null;
+      denied = event.code === DENIED;
+      if (denied) lostSince = lostSince || Date.now();
+      show();
+      again();
+    };
+  }
+
+  function again() {
+    const wait = denied ? RETRY_MS.denied : retry;
+    timer = setTimeout(connect, wait * (0.7 + 0.6 * Math.random()));
+    retry = Math.min(retry * 2, RETRY_MS.most);
+  }
+
+  function drop() {
+    // A half-open link never closes by itself: let go of it and start anew.
+    const old = socket;
+    socket = null;
+    if (old) old.close();
+    again();
+  }
+
+  function receive(message) {
+    heard = Date.now();
+    retry = RETRY_MS.first;
+    denied = false;
+    setClock(message.now);
+    if (message.v && otherVersion(message.v)) return;
+    if (message.props) apply(message.props);
+    if (lostSince !== null) {
+      lostSince = null;
+      show();
+    }
+  }
+
+  function apply(props) {
+    for (const id in props) {
+      try {
+        window.dash_clientside.set_props(id, props[id]);
+      } catch (problem) {
+        console.warn("a part of the page could not take its value", id, problem);
+      }
+    }
+    document.documentElement.dataset.live = String(Date.now());
+  }
+
+  // The server runs another version than the page came from: load the new page, once.
+  function otherVersion(version) {
+    const page = root();
+    if (!page || !page.dataset.version || page.dataset.version === version) return false;
+    if (sessionStorage.getItem("ioc-reloaded-for") === version) return false;
+    sessionStorage.setItem("ioc-reloaded-for", version);
+    location.reload();
+    return true;
+  }
+
+  // ---- what the viewer sees of it ----------------------------------------------------------------------------
+
+  function show() {
+    const lost = lostSince !== null && !denied;
+    document.documentElement.dataset.link = denied ? "denied" : lost ? "lost" : "live";
+    const banner = document.getElementById("link-lost");
+    if (banner) {
+      banner.hidden = !lost;
+      const since = banner.querySelector("[data-link-since]");
+      if (lost && since) since.textContent = timeText(new Date(lostSince + offset), banner);
+    }
+    const refusal = document.getElementById("link-denied");
+    if (refusal) refusal.hidden = !denied;
+  }
+
+  function watch() {
+    const page = root();
+    if (page && page.dataset.view !== view) {
+      if (socket) socket.close();
+      socket = null;
+      heard = Date.now();
+      connect();
+    }
+    if (!page) return;
+    if (Date.now() - heard > SILENCE_MS) {
+      if (lostSince === null) {
+        lostSince = heard;
+        show();
+        if (socket && socket.readyState === WebSocket.OPEN) drop();
+      } else if (socket && socket.readyState === WebSocket.OPEN && Date.now() - heard > 2 * SILENCE_MS) {
+        heard = Date.now() - SILENCE_MS - 1;
+        drop();
+      }
+    }
+  }
+
+  // ---- the clock ----------------------------------------------------------------------------------------------
+
+  function setClock(text) {
+    const server = Date.parse(text);
+    if (!Number.isFinite(server)) return;
+    const found = server - Date.now();
+    // The way takes a moment, so a message is never early; only a real difference moves the clock.
+    if (Math.abs(found - offset) > 1500) offset = found;
+  }
+
+  const formats = {};
+  function format(kind, zone, lang) {
+    const key = kind + zone + lang;
+    if (!formats[key]) {
+      const options =
+        kind === "time"
+          ? { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zone }
+          : { weekday: "long", day: "2-digit", month: "2-digit", year: "numeric", timeZone: zone };
+      formats[key] = new Intl.DateTimeFormat(lang === "vi" ? "vi-VN" : "en-GB", options);
+    }
+    return formats[key];
+  }
+
+  function timeText(date, near) {
+    const clock = document.querySelector("[data-clock=time]");
+    const zone = clock ? clock.dataset.zone : "Asia/Ho_Chi_Minh";
+    return format("time", zone, near.closest("[lang]")?.lang || "vi").format(date);
+  }
+
+  function tick() {
+    const date = now();
+    for (const node of document.querySelectorAll("[data-clock]")) {
+      const text = format(node.dataset.clock, node.dataset.zone, node.dataset.lang).format(date);
+      if (node.textContent !== text) node.textContent = text;
+    }
+    setTimeout(tick, 1000 - (date.getTime() % 1000) + 5);
+  }
+
+  setInterval(watch, 250);
+  tick();
+  new MutationObserver(() => {
+    const page = root();
+    if (page && page.dataset.view !== view) watch();
+    for (const node of document.querySelectorAll("[data-clock]:empty")) {
+      node.textContent = format(node.dataset.clock, node.dataset.zone, node.dataset.lang).format(now());
+    }
+    if (page && document.documentElement.dataset.theme !== page.dataset.theme) {
+      document.documentElement.dataset.theme = page.dataset.theme;
+      document.documentElement.lang = page.lang;
+    }
+  }).observe(document, { childList: true, subtree: true });
+})();

@@ -1,0 +1,171 @@
+// The map: one deck for the life of the page, made by pydeck's own bundle. Shapes are fetched once; afterwards only
+// classes and points come in. When WebGL is refused the ranking beside it is shown instead.
+(function () {
+  "use strict";
+
+  const BUNDLE = "/pydeck-static/index.js";
+  const REBUILD_MS = 500;
+
+  let deck = null;
+  let shapes = null;
+  let starting = null;
+  let wanted = null; // the newest [areas, incidents, assets, spec]
+  let drawn = [null, null, null];
+  let rows = { areas: [], incidents: [], assets: [] };
+  let text = 0; // size of a label, px
+  let count = 0;
+
+  const canvasRoot = () => document.getElementById("map-canvas");
+
+  function script(url) {
+    return new Promise((done, failed) => {
+      const node = document.createElement("script");
+      node.src = url;
+      node.onload = done;
+      node.onerror = () => failed(new Error(url + " could not be loaded"));
+      document.head.appendChild(node);
+    });
+  }
+
+  async function prepare(spec) {
+    const [geometry] = await Promise.all([
+      fetch(spec.url).then((answer) => answer.json()),
+      window.createDeck ? null : script(BUNDLE),
+      // Labels are drawn into an image once; the font must be there before that.
+      document.fonts.load("600 32px 'Noto Sans Variable'", "Thái Nguyên ắằểộữđ"),
+    ]);
+    shapes = geometry;
+  }
+
+  // ---- rows -------------------------------------------------------------------------------------------------
+
+  function areaRows(classes, spec) {
+    return shapes.features.map((feature) => {
+      const found = classes ? classes[feature.properties.code] : null;
+      const fill = found === null || found === undefined ? spec.no_data : spec.palette[found];
+      return { type: "Feature", geometry: feature.geometry, properties: { code: feature.properties.code, fill } };
+    });
+  }
+
+  function pointRows(points, spec) {
+    return (points || []).map(([lon, lat, style]) => {
+      const s = spec.styles[style];
+      const scale = text / 100;
+      return { position: [lon, lat], fill: s.fill, line: s.line, radius: s.radius * scale, width: s.width * scale };
+    });
+  }
+
+  function layers(spec) {
+    return spec.deck.layers.map((layer) => {
+      if (layer.id === "labels") return { ...layer, getSize: text };
+      return { ...layer, data: rows[layer.id] };
+    });
+  }
+
+  // ---- camera -----------------------------------------------------------------------------------------------
+
+  function camera(spec) {
+    const box = canvasRoot().getBoundingClientRect();
+    const [west, south, east, north] = spec.bounds;
+    const y = (lat) => Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / (2 * Math.PI);
+    const width = (east - west) / 360;
+    const height = y(north) - y(south);
+    const fit = Math.min((box.width * 0.96) / width, (box.height * 0.96) / height) / 512;
+    const middle = (y(north) + y(south)) / 2;
+    const latitude = (360 / Math.PI) * Math.atan(Math.exp(middle * 2 * Math.PI)) - 90;
+    return { longitude: (west + east) / 2, latitude, zoom: Math.log2(fit), pitch: 0, bearing: 0 };
+  }
+
+  function labelSize() {
+    const wall = canvasRoot().closest(".wall");
+    const size = parseFloat(getComputedStyle(wall || document.body).fontSize) || 16;
+    return size * 0.8;
+  }
+
+  // ---- drawing ----------------------------------------------------------------------------------------------
+
+  function refresh(changedAll) {
+    const [areas, incidents, assets, spec] = wanted;
+    let changed = changedAll;
+    const size = labelSize();
+    if (size !== text) {
+      text = size;
+      changed = true;
+      drawn = [null, null, null];
+    }
+    if (drawn[0] !== areas || changedAll) (rows.areas = areaRows(areas, spec)), (changed = true);
+    if (drawn[1] !== incidents || changedAll || changed) (rows.incidents = pointRows(incidents, spec)), (changed = true);
+    if (drawn[2] !== assets || changedAll || changed) (rows.assets = pointRows(assets, spec)), (changed = true);
+    drawn = [areas, incidents, assets];
+    if (!changed) return;
+    if (deck) window.updateDeck({ layers: layers(spec) }, deck);
+    else create(spec);
+    count += 1;
+  }
+
+  function create(spec) {
+    const holder = document.createElement("div");
+    holder.className = "map-deck";
+    canvasRoot().appendChild(holder);
+    deck = window.createDeck({
+      container: holder,
+      jsonInput: { ...spec.deck, layers: layers(spec), initialViewState: camera(spec) },
+      tooltip: false,
+    });
+    const map = document.getElementById("map");
+    const started = Date.now();
+    (function check() {
+      const canvas = holder.querySelector("canvas");
+      // Asking for the context again returns deck's own; it never makes a second one once deck has it.
+      if (deck && deck.isInitialized && canvas) {
+        map.dataset.mode = "deck";
+        canvas.addEventListener("webglcontextlost", () => setTimeout(rebuild, REBUILD_MS), { once: true });
+      } else if (!deck || Date.now() - started > 4000) {
+        refuse("WebGL gives no context");
+      } else setTimeout(check, 100);
+    })();
+  }
+
+  function rebuild() {
+    try {
+      deck.finalize();
+    } catch (problem) {
+      console.info("the lost map could not be put away", problem);
+    }
+    canvasRoot().replaceChildren();
+    deck = null;
+    refresh(true);
+  }
+
+  function refuse(reason) {
+    const map = document.getElementById("map");
+    if (map) map.dataset.mode = "fallback";
+    console.info("the map is shown as a ranking:", reason);
+  }
+
+  // ---- called by Dash when one of the map's stores changed ---------------------------------------------------
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.ioc = {
+    map(areas, incidents, assets, spec) {
+      if (!spec || areas === undefined || areas === null) return window.dash_clientside.no_update;
+      wanted = [areas, incidents, assets, spec];
+      if (!starting) starting = prepare(spec).catch((problem) => refuse(String(problem)));
+      starting.then(() => {
+        if (shapes) requestAnimationFrame(() => refresh(false));
+      });
+      return window.dash_clientside.no_update;
+    },
+  };
+
+  let resizing = null;
+  window.addEventListener("resize", () => {
+    clearTimeout(resizing);
+    resizing = setTimeout(() => {
+      if (!deck || !wanted) return;
+      refresh(false);
+      deck.setProps({ initialViewState: camera(wanted[3]) });
+    }, 200);
+  });
+  window.ioc_map = { drawn: () => count, deck: () => deck };
+})();

@@ -1,0 +1,49 @@
+"""What every page is built from: configuration, areas, scenes, and the names that come with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dashboards.maps.geometry import shapes
+from dashboards.words import Lang, pick
+from ioc.areas import Areas
+from ioc.config import Config
+from ioc.kpi.catalogue import Catalogue, Kpi, Theme, in_use
+
+
+@dataclass(frozen=True)
+class Context:
+    """`kpis`: the KPIs in use by id, in the catalogue's order. `version`: ours, for the one reload after an update."""
+
+    config: Config
+    areas: Areas
+    catalogue: Catalogue
+    version: str
+
+    @cached_property
+    def kpis(self) -> dict[str, Kpi]:
+        return {kpi.kpi: kpi for kpi in in_use(self.catalogue, self.config)}
+
+    @cached_property
+    def themes(self) -> list[tuple[Theme, list[str]]]:
+        """Each theme that is in use, with the ids of its KPIs."""
+        found = [(theme, [kpi.kpi for kpi in theme.kpis if kpi.kpi in self.kpis]) for theme in self.catalogue.themes]
+        return [(theme, kpis) for theme, kpis in found if kpis]
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.config.timezone)
+
+    def feed_titles(self, lang: Lang) -> dict[str, str]:
+        return {feed.feed: pick(feed.title, lang) for feed in self.config.feeds}
+
+    def province(self, lang: Lang) -> str:
+        return pick(self.config.province.name, lang)
+
+    @cached_property
+    def shapes(self) -> dict[str, Any]:
+        """The communes' GeoJSON, computed once."""
+        return shapes(self.areas, self.config.province.boundaries)

@@ -1,0 +1,46 @@
+"""The frame of the office pages: skip link, navigation, clock, banner."""
+
+from __future__ import annotations
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards.context import Context
+from dashboards.figures import header
+from dashboards.words import Lang, say
+
+
+def page(content: list[Component], context: Context, lang: Lang, *, view: str, path: str, current: str) -> Component:
+    """Return a whole page. `view`: what the live link fills it from ('' for none); `current`: its entry in the menu."""
+    data = {"data-version": context.version, "data-theme": "light"} | ({"data-view": view} if view else {})
+    return html.Div(
+        [
+            html.A(say("nav.skip", lang), href="#main", className="skip"),
+            *header.link_banner(lang),
+            html.Header(
+                [
+                    html.Div(
+                        [html.Span(context.province(lang), className="province"), html.Span(say("centre", lang), className="centre")],
+                        className="brand",
+                    ),
+                    html.Nav(_menu(lang, current, path), **{"aria-label": say("nav.menu", lang)}),
+                    header.clock(lang, context.config.timezone),
+                ],
+                className="page-header",
+            ),
+            html.Main(content, id="main", tabIndex="-1"),
+        ],
+        className=f"page page-{current}",
+        lang=lang,
+        **data,
+    )
+
+
+def _menu(lang: Lang, current: str, path: str) -> list[Component]:
+    other = "en" if lang == "vi" else "vi"
+    entries = [("leaders", "/"), ("operations", "/operations"), ("wall", "/wall")]
+    links = [
+        html.A(say(f"nav.{name}", lang), href=f"{href}?lang={lang}", **({"aria-current": "page"} if name == current else {}))
+        for name, href in entries
+    ]
+    return [*links, html.A(say("nav.language", lang), href=f"{path}?lang={other}", className="language", lang=other, hrefLang=other)]

@@ -1,0 +1,45 @@
+"""Communes ranked by a KPI: name, bar, number. Also the map's stand-in where no map can be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards.figures.numbers import in_words, plain
+from dashboards.figures.ticker import area_name
+from dashboards.words import Lang, say
+from ioc.areas import Areas
+
+
+def ranking(values: Mapping[str, float | None], areas: Areas, unit: str, decimals: int, lang: Lang, most: int | None = None) -> list[Component]:
+    """Return rows from the highest value down; equal values share a place. Communes without a value are counted, not shown."""
+    known = sorted(((value, code) for code, value in values.items() if value is not None and code in areas.communes), key=lambda pair: (-pair[0], pair[1]))
+    if not known:
+        return [html.Div(say("kpi.ranking.none", lang), className="rank-none")]
+    top = max(abs(value) for value, _ in known) or 1.0
+    rows: list[Component] = []
+    place = 0
+    for i, (value, code) in enumerate(known[:most], start=1):
+        if i == 1 or value != known[i - 2][0]:
+            place = i
+        rows.append(_row(place, area_name(code, areas, lang), code, value, abs(value) / top, unit, decimals, lang))
+    without = len(areas.communes) - len(known)
+    if without and most is None:
+        rows.append(html.Div(say("kpi.areas_without", lang, n=without), className="rank-none"))
+    return rows
+
+
+def _row(place: int, name: str, code: str, value: float, share: float, unit: str, decimals: int, lang: Lang) -> Component:
+    # The bar is a meter: its length is in an attribute, so no inline style is needed.
+    return html.Div(
+        [
+            html.Span(str(place), className="rank-place"),
+            html.Span(name, className="rank-name"),
+            html.Meter(value=str(round(share, 4)), min="0", max="1", className="rank-bar", **{"aria-hidden": "true"}),
+            html.Span(in_words(value, unit, lang, decimals), className="rank-value"),
+        ],
+        className="rank",
+        **{"data-area": code, "data-value": plain(value)},
+    )

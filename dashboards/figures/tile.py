@@ -1,0 +1,149 @@
+"""A KPI tile: one `Tile` in, one component out. The same on the wall and on the pages; only the style sheet differs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards.figures.numbers import clock_time, in_words, iso, number, plain, quantity, signed
+from dashboards.figures.parts import shape, state_chip, status_chip
+from dashboards.figures.spark import spark
+from dashboards.words import Lang, pick, say
+from ioc.kpi.tile import Tile
+
+Place: TypeAlias = Literal["wall", "page"]
+
+_WALL_NOTES = 2  # lines under the value that a wall tile has room for
+_WALL_VALUE_CHARS = 10  # number and unit that fit beside each other on a wall tile
+
+
+def tile_id(kpi: str) -> str:
+    return f"tile-{kpi}"
+
+
+def tile(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str], place: Place = "wall") -> Component:
+    """Return the tile. `titles`: feed -> its name in `lang`, for "waiting for ..."; `now` only dates the as-of."""
+    inner = [
+        html.Div(pick(t.title, lang), className=f"tile-title {title_size(pick(t.title, lang))}"),
+        value_line(t, lang, place),
+        html.Div(_notes(t, lang, titles, place), className="tile-notes"),
+        _foot(t, lang, now, zone, place),
+    ]
+    body = inner if place == "wall" else [html.A(inner, href=f"/kpi/{t.kpi}?lang={lang}", className="tile-link")]
+    return html.Div(body, id=tile_id(t.kpi), className=_classes(t), **data_attributes(t))
+
+
+def data_attributes(t: Tile) -> dict[str, str]:
+    """What a machine may read from a tile's root."""
+    return {
+        "data-kpi": t.kpi,
+        "data-value": plain(t.value if t.as_of else None),
+        "data-unit": t.unit,
+        "data-as-of": iso(t.as_of),
+        "data-state": t.quality.state,
+        "data-status": t.status,
+    }
+
+
+def empty_tile(kpi: str, lang: Lang) -> Component:
+    """The tile's place before the first values arrive."""
+    return html.Div(
+        html.Div("…", className="tile-title", **{"aria-hidden": "true"}),
+        id=tile_id(kpi),
+        className="tile tile-empty",
+        **{"data-kpi": kpi, "data-value": "", "data-unit": "", "data-as-of": "", "data-state": "never", "data-status": "unknown"},
+    )
+
+
+def title_size(title: str) -> str:
+    """Long titles get narrower letters instead of being cut."""
+    if len(title) <= 30:
+        return "size-normal"
+    return "size-long" if len(title) <= 44 else "size-longer"
+
+
+def _classes(t: Tile) -> str:
+    has_value = t.value is not None and t.as_of is not None
+    return f"tile status-{t.status if has_value else 'unknown'} state-{t.quality.state}{'' if has_value else ' tile-empty'}"
+
+
+def value_line(t: Tile, lang: Lang, place: Place = "page") -> Component:
+    """The number with its unit and qualifier, or the words that say why there is none."""
+    if t.value is None or t.as_of is None:
+        word = "no_data" if t.as_of is None else "not_computable"
+        return html.Div(say(word, lang), className="tile-value tile-novalue")
+    digits, unit = quantity(t.value, t.unit, lang, t.decimals)
+    if t.qualifier in ("at_least", "at_most", "about"):
+        digits = say(t.qualifier, lang, value=digits)
+    counting = t.unit.startswith("{")
+    if place == "wall" and counting and len(digits) + len(unit) > _WALL_VALUE_CHARS:
+        unit = ""  # the title says what is counted
+    parts = [html.Span(digits, className=f"value-number {_digits_size(digits)}")]
+    if unit:
+        parts.append(html.Span(unit, className="value-unit value-percent" if unit == "%" else "value-unit"))
+    return html.Div(parts, className="tile-value")
+
+
+def _digits_size(digits: str) -> str:
+    return "digits-normal" if len(digits) <= 7 else "digits-long"
+
+
+def _notes(t: Tile, lang: Lang, titles: dict[str, str], place: Place) -> list[Component]:
+    """Lines under the value, most important first; the wall takes only the first two."""
+    if t.as_of is None:
+        feeds = ", ".join(titles.get(feed, feed) for feed in t.source)
+        return [html.Div(say("waits_for", lang, feeds=feeds), className="note")]
+    notes = [_missing(t, lang), _status(t, lang), _parts(t, lang), _delta(t, lang), _target(t, lang)]
+    known = [note for note in notes if note is not None]
+    return known[:_WALL_NOTES] if place == "wall" else known
+
+
+def _missing(t: Tile, lang: Lang) -> Component | None:
+    n = len(t.quality.missing_sources)
+    if not n:
+        return None
+    text = say("missing.one", lang) if n == 1 else say("missing", lang, n=n)
+    return html.Div([shape("lost"), html.Span(text)], className="note note-missing")
+
+
+def _status(t: Tile, lang: Lang) -> Component | None:
+    if t.value is None or t.status not in ("watch", "alarm"):
+        return None
+    return html.Div(status_chip(t.status, lang), className="note note-status")
+
+
+def _parts(t: Tile, lang: Lang) -> Component | None:
+    """Both parts of a ratio: '1.148.705/1.190.032'."""
+    if t.kind != "ratio" or t.numerator is None or t.denominator is None:
+        return None
+    return html.Div(f"{number(t.numerator, lang)}/{number(t.denominator, lang)}", className="note note-parts")
+
+
+def _delta(t: Tile, lang: Lang) -> Component | None:
+    if t.delta is None or t.value is None:
+        return None
+    day = t.delta.versus == "previous_period" and (t.period.end - t.period.start).days <= 1
+    versus = say(f"versus.{t.delta.versus}{'.day' if day else ''}", lang)
+    arrow = "flat" if t.delta.value == 0 else "up" if t.delta.value > 0 else "down"
+    text = f"{signed(t.delta.value, t.unit, lang, t.decimals)} {versus}"
+    return html.Div([shape(arrow), html.Span(text)], className="note note-delta", **{"data-delta": plain(t.delta.value)})
+
+
+def _target(t: Tile, lang: Lang) -> Component | None:
+    if t.target is None:
+        return None
+    value = in_words(t.target.value, t.unit, lang, t.decimals)
+    if t.target.due is None:
+        return html.Div(say("target", lang, value=value), className="note note-target")
+    due = t.target.due.strftime("%d/%m/%Y")
+    return html.Div(say("target.due", lang, value=value, date=due), className="note note-target")
+
+
+def _foot(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, place: Place) -> Component:
+    line = spark(t.spark, say("trend", lang, title=pick(t.title, lang)), "dark" if place == "wall" else "light")
+    chip = state_chip(t.quality.state, lang, clock_time(t.as_of, now, zone, lang))
+    return html.Div([chip, line] if line else [chip], className="tile-foot")

@@ -1,0 +1,1 @@
+"""The map of communes: shapes sent once, then only classes and points."""

@@ -1,0 +1,72 @@
+"""The deck as pydeck writes it, once per page: layers, camera, colours. Rows come later, layer by layer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pydeck as pdk
+
+from dashboards.maps.geometry import main_communes
+from dashboards.words import Lang
+from ioc.areas import Areas
+
+# Calm steps of one hue, dark to light: more is lighter on the dark wall. Last: alpha.
+PALETTE: list[list[int]] = [[38, 50, 62, 255], [54, 74, 92, 255], [76, 104, 128, 255], [108, 141, 167, 255], [158, 186, 207, 255]]
+NO_DATA = [24, 30, 37, 255]
+_LINE = [14, 19, 25, 255]
+
+# open is a ring, overdue a full disc: told apart without colour. Radius in hundredths of the text size.
+STYLES: dict[str, dict[str, Any]] = {
+    "open": {"fill": [0, 0, 0, 0], "line": [240, 244, 248, 255], "radius": 17, "width": 6},
+    "overdue": {"fill": [255, 176, 32, 255], "line": [16, 20, 26, 255], "radius": 22, "width": 5},
+    "asset": {"fill": [200, 210, 220, 150], "line": [0, 0, 0, 0], "radius": 6, "width": 0},
+    "asset_off": {"fill": [0, 0, 0, 0], "line": [255, 176, 32, 255], "radius": 10, "width": 4},
+}
+
+
+def spec(areas: Areas, bounds: list[float], lang: Lang) -> dict[str, Any]:
+    """Return {"deck": pydeck's JSON with empty layers, "bounds", "palette", "no_data", "styles", "url"}."""
+    # Strings become "@@=" expressions over a row, so words of the library are wrapped in String.
+    word = pdk.types.String
+    layers = [
+        pdk.Layer(
+            "GeoJsonLayer", [], id="areas", filled=True, stroked=True, get_fill_color="properties.fill",
+            get_line_color=_LINE, line_width_units=word("pixels"), get_line_width=1.5,
+        ),
+        _points("assets"),
+        _points("incidents"),
+        pdk.Layer(
+            "TextLayer", _labels(areas, lang), id="labels", get_position="position", get_text="text", get_size=24,
+            size_units=word("pixels"), get_color=[245, 248, 250, 255], character_set=word("auto"), font_family=word("Noto Sans Variable, sans-serif"),
+            font_weight=600, outline_width=6, outline_color=[10, 14, 18, 255], font_settings={"sdf": True, "fontSize": 64, "buffer": 12, "smoothing": 0.2},
+            get_text_anchor=word("middle"), get_alignment_baseline=word("center"),
+        ),
+    ]  # fmt: skip
+    west, south, east, north = bounds
+    camera = pdk.ViewState(longitude=(west + east) / 2, latitude=(south + north) / 2, zoom=8)
+    deck = pdk.Deck(
+        layers=layers, initial_view_state=camera, views=[pdk.View(type="MapView", controller=False)], map_provider=None, map_style=None
+    )
+    return {
+        "deck": json.loads(deck.to_json()),
+        "bounds": bounds,
+        "palette": PALETTE,
+        "no_data": NO_DATA,
+        "styles": STYLES,
+        "url": "/map/areas.json",
+    }
+
+
+def _points(name: str) -> pdk.Layer:
+    return pdk.Layer(
+        "ScatterplotLayer", [], id=name, get_position="position", get_fill_color="fill", get_line_color="line", get_radius="radius",
+        get_line_width="width", radius_units=pdk.types.String("pixels"), line_width_units=pdk.types.String("pixels"), stroked=True, filled=True,
+    )  # fmt: skip
+
+
+def _labels(areas: Areas, lang: Lang) -> list[dict[str, Any]]:
+    return [
+        {"position": [area.lon, area.lat], "text": area.short if lang == "vi" else area.name_en.rsplit(" ", 1)[0]}
+        for area in main_communes(areas)
+    ]

@@ -1,0 +1,1 @@
+"""The page of the operators on shift: feeds, services, dead letters."""

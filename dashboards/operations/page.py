@@ -1,0 +1,113 @@
+"""Feeds, services and dead letters. Dead letters are asked for by the page (`assets/explain.js`); the rest is live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards.context import Context
+from dashboards.figures import frame
+from dashboards.figures.numbers import clock_time_s, iso, number
+from dashboards.figures.parts import state_chip, to_json
+from dashboards.words import Lang, pick, say
+from ioc.live import FeedView, Props, Render, Snapshot
+
+_COLUMNS = ("feed", "state", "as_of", "received", "checked", "rate", "events", "duplicates", "dead_letters", "lag", "error")
+_NUMBERS = ("rate", "events", "duplicates", "dead_letters", "lag")
+_DEAD_COLUMNS = ("feed", "cause", "message", "field", "repair", "times", "last")
+
+
+def view_name(lang: Lang) -> str:
+    return f"operations:{lang}"
+
+
+def layout(context: Context, lang: Lang) -> Component:
+    """Return the page's frame."""
+    heads = [html.Th(say(f"ops.{name}", lang), scope="col", className="number" if name in _NUMBERS else "") for name in _COLUMNS]
+    dead_heads = [html.Th(say(f"ops.{'dead.' if name != 'feed' else ''}{name}", lang), scope="col") for name in _DEAD_COLUMNS]
+    content: list[Component] = [
+        html.Div([html.H1(say("ops.title", lang)), html.Div(id="ops-note", className="summary")], className="page-title"),
+        html.Section(
+            [
+                html.H2(say("feeds", lang)),
+                html.Div(html.Table([html.Thead(html.Tr(heads)), html.Tbody(id="ops-feeds")], className="table"), className="scroll", tabIndex="0"),
+            ]
+        ),
+        html.Section([html.H2(say("ops.services", lang)), html.Div(id="ops-services", className="services")]),
+        html.Section(
+            [
+                html.H2(say("ops.dead.title", lang)),
+                html.Div(
+                    html.Table([html.Thead(html.Tr(dead_heads)), html.Tbody(id="dead-letters")], className="table"),
+                    className="scroll",
+                    tabIndex="0",
+                    **{"data-dead-letters": "", "data-word-none": say("ops.dead.none", lang), "data-lang": lang, "data-zone": context.config.timezone},
+                ),
+            ]
+        ),
+    ]
+    return frame.page(content, context, lang, view=view_name(lang), path="/operations", current="operations")
+
+
+def render(context: Context, lang: Lang) -> Render:
+    """Return the function that turns a snapshot into the page's properties."""
+
+    def props(snapshot: Snapshot) -> Props:
+        memory_only = context.config.broker.kind == "embedded" or "embedded" in str(snapshot.services.get("broker", ""))
+        note = [html.Span(say("ops.memory_only", lang))] if memory_only else []
+        return {
+            "ops-feeds": {"children": to_json([_feed_row(feed, snapshot, context, lang) for feed in snapshot.feeds])},
+            "ops-services": {"children": to_json([_service(name, value, lang) for name, value in snapshot.services.items()])},
+            "ops-note": {"children": to_json(note)},
+        }
+
+    return props
+
+
+def _feed_row(feed: FeedView, snapshot: Snapshot, context: Context, lang: Lang) -> Component:
+    def at(name: str, value: Any) -> Component:
+        return html.Td(clock_time_s(value, snapshot.now, context.zone, lang) or "–", className="time", **{"data-column": name})
+
+    def count(name: str, value: float | None, decimals: int = 0) -> Component:
+        text = "–" if value is None else number(value, lang, decimals)
+        mark = " nonzero" if name == "dead_letters" and value else ""
+        return html.Td(text, className=f"number{mark}", **{"data-column": name, "data-value": "" if value is None else str(value)})
+
+    return html.Tr(
+        [
+            html.Th([html.Span(pick(feed.title, lang)), html.Small(f"{feed.feed} · {feed.connector}")], scope="row"),
+            html.Td(state_chip(feed.state, lang)),
+            at("as_of", feed.as_of),
+            at("received", feed.received_at),
+            at("checked", feed.checked_at),
+            count("rate", feed.rate, 1),
+            count("events", feed.events),
+            count("duplicates", feed.duplicates),
+            count("dead_letters", feed.dead_letters),
+            count("lag", feed.lag),
+            html.Td(feed.last_error or "–", className="error", title=feed.last_error),
+        ],
+        className=f"state-{feed.state}",
+        **{"data-feed": feed.feed, "data-state": feed.state, "data-as-of": iso(feed.as_of)},
+    )
+
+
+def _service(name: str, value: Any, lang: Lang) -> Component:
+    """A service as in /healthz: its properties as a short list, or a row a process."""
+    if isinstance(value, list):
+        body: Component = html.Ul([html.Li(_text(item, lang)) for item in value])
+    else:
+        pairs = value.items() if isinstance(value, Mapping) else [("", value)]
+        body = html.Dl([part for key, item in pairs for part in (html.Dt(str(key).replace("_", " ")), html.Dd(_text(item, lang)))])
+    return html.Div([html.H3(name), body], className="service", **{"data-service": name})
+
+
+def _text(value: Any, lang: Lang) -> str:
+    if isinstance(value, bool):
+        return say("ops.yes" if value else "ops.no", lang)
+    if isinstance(value, Mapping):
+        return " · ".join(_text(item, lang) for item in value.values())
+    return "–" if value is None or value == "" else str(value)

@@ -1,0 +1,1 @@
+"""The wall: scenes from YAML, drawn to fit any screen exactly."""

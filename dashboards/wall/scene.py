@@ -1,0 +1,109 @@
+"""A scene: which tiles, which map, how many lines of events. Read from YAML, checked, wrong lines named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ioc.config import Words
+from ioc.errors import UserError
+
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_OURS = Path(__file__).parent.parent / "scenes"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SceneMap(_Model):
+    kpi: str = Field(description="KPI whose value by commune colours the map.")
+    incidents: bool = Field(True, description="Draw the open incidents.")
+    assets: bool = Field(True, description="Draw facilities and schools.")
+
+
+class Scene(_Model):
+    """One scene of the wall. `name` is the file's name without .yaml."""
+
+    name: str
+    title: Words
+    tiles: list[str] = Field(min_length=1, max_length=40, description="KPIs in reading order.")
+    columns: int = Field(4, ge=1, le=12, description="Columns of tiles.")
+    columns_wide: int = Field(6, ge=1, le=20, description="Columns of tiles on a wall wider than 21:9.")
+    map: SceneMap | None = None
+    ticker: int = Field(4, ge=0, le=12, description="Lines of latest events; 0 for none.")
+    feeds: bool = Field(True, description="Show the strip of feeds.")
+
+    def rows(self, columns: int) -> int:
+        return -(-len(self.tiles) // columns)
+
+
+def load(folder: Path, names: list[str], known: Container[str]) -> dict[str, Scene]:
+    """Return the scenes called `names` from `folder`, in that order; raise `UserError` with file and line.
+
+    A relative folder that does not exist from where the program runs is looked for beside this package.
+    """
+    if not folder.is_dir() and not folder.is_absolute():
+        folder = _OURS
+    if not names:
+        raise UserError("scenes.use is empty: name at least one scene, such as 'overview'")
+    return {name: read(folder / f"{name}.yaml", known) for name in names}
+
+
+def read(path: Path, known: Container[str]) -> Scene:
+    """Return the scene in `path`; raise `UserError` naming the file, the line and the repair."""
+    if not NAME.fullmatch(path.stem):
+        raise UserError(f"{path}: a scene's file is named with small letters, digits and single dashes")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise UserError(f"{path}: the scene cannot be read: {exc.strerror}; scenes.use names it") from exc
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise UserError(f"{path}: not valid YAML: {exc}") from exc
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: line 1: a scene is a mapping with 'title:' and 'tiles:'")
+    try:
+        scene = Scene(name=path.stem, **raw)
+    except ValidationError as exc:
+        problems = [f"line {line_of(text, e['loc'])}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()]
+        raise UserError(f"{path}: " + "; ".join(problems)) from exc
+    except TypeError as exc:
+        raise UserError(f"{path}: line 1: {exc}; the keys of a scene are texts, and its name is its file's") from exc
+    _check(path, text, scene, known)
+    return scene
+
+
+def _check(path: Path, text: str, scene: Scene, known: Container[str]) -> None:
+    for i, kpi in enumerate(scene.tiles):
+        line = line_of(text, ("tiles", i))
+        if kpi not in known:
+            raise UserError(f"{path}: line {line}: no KPI is called {kpi!r}; `ioc kpi list` shows them")
+        if kpi in scene.tiles[:i]:
+            raise UserError(f"{path}: line {line}: {kpi!r} is on the scene twice")
+    if scene.map and scene.map.kpi not in known:
+        raise UserError(f"{path}: line {line_of(text, ('map', 'kpi'))}: no KPI is called {scene.map.kpi!r}; `ioc kpi list` shows them")
+
+
+def line_of(text: str, loc: tuple[int | str, ...]) -> int:
+    """Return the line (from 1) of the deepest part of `loc` that stands in the YAML text."""
+    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 1
+    for step in loc:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == step), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

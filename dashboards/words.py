@@ -1,0 +1,151 @@
+"""The words of the screens, in Vietnamese and English. KPI, feed and area names come with the data, not from here."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, TypeAlias
+
+Lang: TypeAlias = Literal["vi", "en"]
+LANGS: tuple[Lang, ...] = ("vi", "en")
+
+
+class Bilingual(Protocol):
+    """Anything with a text in both languages (`ioc.kpi.tile.Words`, `ioc.config.Words`)."""
+
+    @property
+    def vi(self) -> str: ...
+    @property
+    def en(self) -> str: ...
+
+
+# word -> (vi, en). Braces are filled by `say`.
+_WORDS: dict[str, tuple[str, str]] = {
+    "centre": ("Trung tâm điều hành thông minh", "Intelligent operations centre"),
+    "state.live": ("mới", "live"),
+    "state.late": ("trễ", "late"),
+    "state.stale": ("cũ", "stale"),
+    "state.lost": ("mất", "lost"),
+    "state.never": ("chưa có", "none yet"),
+    "status.good": ("đạt", "good"),
+    "status.watch": ("cần chú ý", "watch"),
+    "status.alarm": ("báo động", "alarm"),
+    "no_data": ("chưa có dữ liệu", "no data yet"),
+    "not_computable": ("chưa tính được", "nothing to divide by"),
+    "waits_for": ("chờ {feeds}", "waiting for {feeds}"),
+    "missing": ("thiếu {n} nguồn", "{n} sources missing"),
+    "missing.one": ("thiếu 1 nguồn", "1 source missing"),
+    "versus.previous_period.day": ("so với hôm qua", "vs yesterday"),
+    "versus.previous_period": ("so với kỳ trước", "vs previous period"),
+    "versus.same_weekday": ("so với tuần trước", "vs last week"),
+    "versus.target": ("so với mục tiêu", "vs target"),
+    "target": ("mục tiêu {value}", "target {value}"),
+    "target.due": ("mục tiêu {value} đến {date}", "target {value} by {date}"),
+    "incomplete": ("kỳ chưa kết thúc", "period still running"),
+    "points": ("điểm %", "pts"),
+    "at_least": ("trên {value}", "over {value}"),
+    "at_most": ("gần {value}", "nearly {value}"),
+    "about": ("khoảng {value}", "about {value}"),
+    "trend": ("Diễn biến {title}", "Trend of {title}"),
+    "map": ("Bản đồ", "Map"),
+    "map.approximate": ("ranh giới gần đúng", "approximate boundaries"),
+    "map.no_data": ("không có", "none"),
+    "map.incident": ("phản ánh đang mở", "open report"),
+    "map.overdue": ("phản ánh quá hạn", "overdue report"),
+    "map.asset": ("cơ sở, trường học", "facility, school"),
+    "map.capped": ("hiện {shown}/{all} điểm", "{shown} of {all} points shown"),
+    "map.refused": ("Máy này không vẽ được bản đồ; bảng xếp hạng thay thế", "This machine cannot draw the map; a ranking instead"),
+    "map.label": ("Bản đồ {title} theo xã, phường", "Map of {title} by commune"),
+    "latest": ("Mới nhất", "Latest"),
+    "latest.none": ("chưa có sự kiện nào", "no event yet"),
+    "feeds": ("Nguồn dữ liệu", "Feeds"),
+    "case.open": ("đang xử lý", "open"),
+    "case.paused": ("tạm dừng", "paused"),
+    "case.closed": ("đã đóng", "closed"),
+    "asset.ok": ("hoạt động", "working"),
+    "asset.degraded": ("hạn chế", "degraded"),
+    "asset.down": ("ngừng", "down"),
+    "asset.unknown": ("không rõ", "unknown"),
+    "asset.retired": ("thôi dùng", "retired"),
+    "link.lost": ("Mất kết nối máy chủ", "Link to the server lost"),
+    "link.since": ("từ", "since"),
+    "link.note": ("số liệu dưới đây đã cũ; đang tự kết nối lại", "the values below are old; reconnecting by itself"),
+    "link.denied": ("Màn hình chưa được cấp quyền", "This screen has not been granted access"),
+    "link.denied.note": (
+        "Quản trị viên cấp quyền bằng lệnh: ioc token create TÊN --role screen",
+        "An administrator grants it with: ioc token create NAME --role screen",
+    ),
+    "nav.leaders": ("Chỉ số", "Indicators"),
+    "nav.wall": ("Màn hình lớn", "Wall"),
+    "nav.operations": ("Vận hành", "Operations"),
+    "nav.language": ("English", "Tiếng Việt"),
+    "nav.skip": ("Đến nội dung chính", "Skip to the main content"),
+    "nav.back": ("Tất cả chỉ số", "All indicators"),
+    "nav.menu": ("Các trang", "Pages"),
+    "leaders.title": ("Chỉ số điều hành", "Indicators"),
+    "leaders.abnormal": ("{n} chỉ số cần chú ý", "{n} indicators need attention"),
+    "leaders.abnormal.one": ("1 chỉ số cần chú ý", "1 indicator needs attention"),
+    "leaders.normal": ("Không có chỉ số nào vượt ngưỡng", "No indicator is outside its threshold"),
+    "kpi.ranking": ("Xếp hạng xã, phường", "Communes ranked"),
+    "kpi.ranking.none": ("Chỉ số này chưa có số liệu theo xã, phường", "This indicator has no figures by commune yet"),
+    "kpi.areas_without": ("{n} xã, phường chưa có số liệu", "{n} communes without figures"),
+    "kpi.sources": ("Nguồn và độ mới", "Sources and freshness"),
+    "kpi.explain": ("Cách tính", "How it is computed"),
+    "kpi.formula": ("Công thức", "Formula"),
+    "kpi.version": ("phiên bản {version}", "version {version}"),
+    "kpi.unknown": ("Không có chỉ số nào tên là “{kpi}”.", "There is no indicator called “{kpi}”."),
+    "kpi.trend": ("Diễn biến", "Trend"),
+    "kpi.period": ("Kỳ tính", "Period"),
+    "kpi.as_of": ("Số liệu đến", "As of"),
+    "kpi.loading": ("đang tải…", "loading…"),
+    "kpi.unavailable": ("chưa tải được phần giải thích; sẽ thử lại", "the explanation could not be loaded; trying again"),
+    "kpi.sql": ("Truy vấn", "Query"),
+    "kpi.events": ("Sự kiện gốc mới nhất", "Latest raw events"),
+    "kpi.numerator": ("Tử số", "Numerator"),
+    "kpi.denominator": ("Mẫu số", "Denominator"),
+    "kpi.area": ("Xã, phường", "Commune"),
+    "page.unknown": ("Không có trang này.", "There is no such page."),
+    "ops.title": ("Vận hành", "Operations"),
+    "ops.feed": ("Nguồn", "Feed"),
+    "ops.state": ("Trạng thái", "State"),
+    "ops.as_of": ("Số liệu đến", "As of"),
+    "ops.received": ("Nhận lúc", "Received"),
+    "ops.checked": ("Hỏi nguồn lúc", "Checked"),
+    "ops.rate": ("Bản ghi/s", "Records/s"),
+    "ops.events": ("Sự kiện", "Events"),
+    "ops.duplicates": ("Trùng", "Duplicates"),
+    "ops.dead_letters": ("Thư hỏng", "Dead letters"),
+    "ops.lag": ("Chờ nạp", "Lag"),
+    "ops.error": ("Lỗi gần nhất", "Last error"),
+    "ops.services": ("Dịch vụ", "Services"),
+    "ops.memory_only": (
+        "Bộ chuyển tin đang dùng chỉ giữ trong bộ nhớ, để dùng thử: khởi động lại là mất phần chưa nạp. Khi vận hành thật, hãy dùng Apache Kafka.",
+        "The broker in use keeps messages in memory only, for trying out: what is not yet ingested is lost when it restarts. For real operation use Apache Kafka.",
+    ),
+    "ops.dead.title": ("Thư hỏng mới nhất", "Latest dead letters"),
+    "ops.dead.none": ("Không có thư hỏng nào.", "There are no dead letters."),
+    "ops.dead.cause": ("Nguyên nhân", "Cause"),
+    "ops.dead.message": ("Chi tiết", "Message"),
+    "ops.dead.field": ("Trường", "Field"),
+    "ops.dead.repair": ("Cách sửa", "Repair"),
+    "ops.dead.times": ("Số lần", "Times"),
+    "ops.dead.last": ("Lần cuối", "Last"),
+    "ops.yes": ("có", "yes"),
+    "ops.no": ("không", "no"),
+}
+
+
+def say(word: str, lang: Lang, **values: object) -> str:
+    """Return the screen word in `lang`, braces filled from `values`. An unknown word is a mistake here: KeyError."""
+    text = _WORDS[word][0 if lang == "vi" else 1]
+    return text.format(**values) if values else text
+
+
+def pick(words: Bilingual, lang: Lang) -> str:
+    """Return a text that carries both languages, in `lang`."""
+    return words.vi if lang == "vi" else words.en
+
+
+def as_lang(text: str | None, default: Lang) -> Lang:
+    """Return the language asked for by `text`, or the default when it is none of ours."""
+    if text == "vi":
+        return "vi"
+    return "en" if text == "en" else default

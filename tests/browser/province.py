@@ -1,0 +1,151 @@
+"""A made-up afternoon in the province: snapshots for the screens, with every state a value or feed can be in."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ioc import areas as areas_module
+from ioc.config import Config, load
+from ioc.kpi.catalogue import Catalogue, Kpi, in_use
+from ioc.kpi.catalogue import load as load_catalogue
+from ioc.kpi.tile import Delta, Period, Quality, State, Target, Tile
+from ioc.live import FeedView, Point, Snapshot, TickerItem, Words
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 11, 20, 7, 32, 5, tzinfo=UTC)  # a Friday, 14:32:05 in Thái Nguyên
+DAY = datetime(2026, 11, 19, 17, tzinfo=UTC)
+AREAS = areas_module.load("19")
+
+VALUES: dict[str, float] = {
+    "dossiers_received_today": 1284, "dossiers_resolved_today": 1107, "dossiers_on_time_rate": 96.53, "dossiers_open": 18342,
+    "dossiers_overdue": 137, "dossiers_median_hours": 52.3, "dossiers_online_share": 84.2, "dossiers_satisfaction": 4.37,
+    "documents_sent_today": 2310, "documents_received_today": 12874, "documents_processed_today": 1840, "documents_open": 3911,
+    "documents_overdue": 42, "documents_overdue_province": 12, "documents_overdue_commune": 30, "documents_signed_share": 98.0,
+    "attendance_rate": 97.1, "schools_reporting": 88.4, "students_absent_unexcused": 812, "students_enrolled": 268431,
+    "encounters_today": 4127, "emergency_encounters_today": 96, "immunisations_today": 655, "facilities_reporting": 71.3,
+    "incidents_opened_today": 63, "incidents_closed_today": 48, "incidents_open": 214, "incidents_overdue": 23,
+    "incidents_on_time_rate": 86.9, "incidents_median_hours": 5.3, "incidents_satisfaction": 4.02,
+}  # fmt: skip
+FEED_STATES: dict[str, State] = {"health": "late", "education": "stale"}
+
+
+def config(**changes: Any) -> Config:
+    return load(ROOT / "config.yaml").model_copy(update=changes)
+
+
+def catalogue() -> Catalogue:
+    return load_catalogue(ROOT / "dashboards" / "catalogue")
+
+
+def tile(kpi: Kpi, value: float | None, *, now: datetime = NOW, states: dict[str, State] | None = None) -> Tile:
+    """Return a plausible tile of this KPI with this value."""
+    states = states or {}
+    found = [states.get(feed, "live") for feed in kpi.feeds]
+    order = ("live", "late", "stale", "lost", "never")
+    worst: State = max(found, key=order.index)
+    dice = random.Random(kpi.kpi)
+    spark: list[float | None] = [value * dice.uniform(0.7, 1.1) for _ in range(13)] + [value] if value is not None else []
+    ratio = kpi.kind == "ratio" and value is not None
+    return Tile(
+        kpi=kpi.kpi, title=kpi.title, theme=kpi.theme, value=value, unit=kpi.unit, kind=kpi.kind, better=kpi.better,
+        status=_status(kpi, value), period=Period(DAY, DAY + timedelta(days=1), complete=False),
+        as_of=None if worst == "never" else now - timedelta(seconds=40 if worst == "live" else 1500),
+        published_at=now, area="19", source=list(kpi.feeds), formula=kpi.kpi, formula_version=kpi.version,
+        quality=Quality(worst, [feed for feed in kpi.feeds if states.get(feed) in ("stale", "lost", "never")]),
+        numerator=round(1190 * (value or 0) / 100) if ratio else None, denominator=1190 if ratio else None,
+        target=Target(kpi.target, kpi.target_due) if kpi.target is not None else None,
+        delta=None if value is None else Delta(round(value * dice.uniform(-0.08, 0.08), 1 if kpi.decimals or kpi.unit == "h" else 0), "previous_period"),
+        decimals=kpi.decimals, spark=spark,
+    )  # fmt: skip
+
+
+def _status(kpi: Kpi, value: float | None) -> Any:
+    if value is None or not isinstance(kpi.watch, float):
+        return "unknown"
+    sign = 1 if kpi.better == "up" else -1
+    if isinstance(kpi.alarm, float) and (value - kpi.alarm) * sign < 0:
+        return "alarm"
+    return "watch" if (value - kpi.watch) * sign < 0 else "good"
+
+
+def snapshot(
+    seq: int = 1, *, now: datetime = NOW, values: dict[str, float | None] | None = None, states: dict[str, State] | None = None, **changes: Any
+) -> Snapshot:
+    """Return a full snapshot; `values` and `states` override single KPIs and feeds."""
+    conf = config()
+    states = FEED_STATES | (states or {})
+    dice = random.Random(19)
+    tiles = {}
+    for kpi in in_use(catalogue(), conf):
+        value = VALUES.get(kpi.kpi, float(dice.randrange(0, 40)))
+        tiles[kpi.kpi] = tile(kpi, (values or {}).get(kpi.kpi, value), now=now, states=states)
+    found = Snapshot(
+        seq=seq, now=now, tiles=tiles, by_area=_by_area(tiles, dice), feeds=feeds(conf, now, states), ticker=events(now), points=points(dice),
+        services={
+            "database": {"server": "17.2", "timescaledb": "2.17.2", "edition": "community", "reachable": True},
+            "broker": {"kind": "embedded", "bootstrap": "127.0.0.1:9092"},
+            "processes": [{"name": "ingest", "instance": "1", "seen_at": "2026-11-20T07:32:04Z", "started_at": "2026-11-20T01:00:00Z"}],
+        },
+    )  # fmt: skip
+    return msgspec.structs.replace(found, **changes)
+
+
+def _by_area(tiles: dict[str, Tile], dice: random.Random) -> dict[str, dict[str, float | None]]:
+    codes = list(AREAS.communes)
+    counts: dict[str, float | None] = {code: float(int(dice.paretovariate(0.9)) % 23) for code in codes}
+    counts[codes[7]] = None
+    rates: dict[str, float | None] = {code: round(dice.uniform(80, 100), 1) for code in codes}
+    return {name: rates if t.unit == "%" else counts for name, t in tiles.items()}
+
+
+def feeds(conf: Config, now: datetime, states: dict[str, State]) -> list[FeedView]:
+    views = []
+    for i, feed in enumerate(conf.feeds):
+        state = states.get(feed.feed, "live")
+        seen = None if state == "never" else now - timedelta(seconds=20 if state == "live" else 1500)
+        views.append(
+            FeedView(
+                feed=feed.feed, connector=feed.connector, title=Words(feed.title.vi, feed.title.en), state=state, cadence_s=feed.cadence_s,
+                as_of=seen, received_at=seen, checked_at=seen, events=0 if seen is None else 48_213 * (i + 1), duplicates=12 * i,
+                dead_letters=(0, 3, 0, 127, 0)[i % 5], lag=None if seen is None else i, rate=0.0 if seen is None else 1.7 * i,
+                last_error="HTTP 503 from the source; trying again in 40 s" if state == "stale" else "",
+            )
+        )
+    return views
+
+
+def events(now: datetime) -> list[TickerItem]:
+    lines = [
+        ("incident-reports", "Cấp, thoát nước", "open", "05443"),
+        ("public-services", "Đăng ký quyền sử dụng đất, quyền sở hữu tài sản gắn liền với đất lần đầu", "closed", "01840"),
+        ("e-documents", "Công văn", "open", None),
+        ("incident-reports", "Môi trường, rác thải", "closed", "05455"),
+        ("health", "Khám ngoại trú", "paused", "01843"),
+        ("incident-reports", "Đường giao thông", "open", "05482"),
+    ]
+    return [
+        TickerItem(feed, f"s{i}", title, "x", status, area, now - timedelta(seconds=37 * i), now - timedelta(seconds=37 * i - 2))
+        for i, (feed, title, status, area) in enumerate(lines)
+    ]
+
+
+def points(dice: random.Random) -> list[Point]:
+    communes = list(AREAS.communes.values())
+    found = []
+    for i in range(214):
+        area = communes[int(dice.random() ** 2 * len(communes))]
+        state = "overdue" if i % 9 == 0 else "open"
+        found.append(Point("incident", "incident-reports", f"SR-{i}", "Cây xanh", "cay-xanh", state, area.code, *_near(area, dice), NOW))
+    for i, area in enumerate(communes):
+        state = "degraded" if i == 5 else "ok"
+        found.append(Point("asset", "health", f"tyt-{i}", f"Trạm y tế {area.short}", "health_facility", state, area.code, *_near(area, dice), None))
+    return found
+
+
+def _near(area: areas_module.Area, dice: random.Random) -> tuple[float, float]:
+    return area.lat + dice.uniform(-0.03, 0.03), area.lon + dice.uniform(-0.03, 0.03)

@@ -1,0 +1,148 @@
+"""The screens on a real server, fed with snapshots by the test: the way of the hub, without database and broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+
+from dashboards.app import create
+from ioc import __version__
+from ioc.config import Config
+from ioc.live import Render, Snapshot, View, Viewer, iso, pump
+from tests.browser import province
+
+
+class Screens:
+    """`show` brings every open page to a snapshot; `cut` and `heal` break the link; `revoke` refuses the screen."""
+
+    def __init__(self, config: Config | None = None, port: int | None = None) -> None:
+        self.config = config or province.config()
+        self.port = port or _free_port()
+        self.snapshot: Snapshot = province.snapshot()
+        self.views: dict[str, View] = {}
+        self.viewers: set[Viewer] = set()
+        self.version = __version__
+        self.link = "up"  # up, cut (closes at once), silent (open, says nothing), revoked
+        self.now: datetime | None = None
+        self.explanation: Any = {"formula": {"vi": "Số hồ sơ tiếp nhận từ 0 giờ", "en": "Dossiers received since midnight"}, "sql": "SELECT 1"}
+        self.dead_letters: list[dict[str, Any]] = []
+        self._sockets: set[WebSocket] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def add_view(self, name: str, render: Render, by_area: Iterable[str] = ()) -> None:
+        self.views[name] = View(name, render, by_area)
+
+    def clock(self) -> datetime:
+        return self.now or self.snapshot.now
+
+    def start(self) -> Screens:
+        api = FastAPI(docs_url=None, redoc_url=None)
+        self._routes(api)
+        create(api, self.config, self, province.AREAS, province.catalogue())
+        self._server = uvicorn.Server(uvicorn.Config(api, host="127.0.0.1", port=self.port, log_level="warning", ws="websockets-sansio"))
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + 20
+        while not self._server.started:
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.05)
+        return self
+
+    def stop(self) -> None:
+        assert self._server and self._thread
+        self.cut()
+        self._server.should_exit = True
+        self._thread.join(15)
+
+    def _routes(self, api: FastAPI) -> None:
+        @api.get("/api/kpis/{kpi}/explain")
+        def explain(kpi: str) -> Any:
+            return {"kpi": kpi, **self.explanation}
+
+        @api.get("/api/dead-letters")
+        def dead_letters() -> Any:
+            return self.dead_letters
+
+        @api.websocket("/live")
+        async def live(ws: WebSocket, view: str = "") -> None:
+            self._loop = asyncio.get_running_loop()
+            await ws.accept()
+            if self.link in ("cut", "revoked") or view not in self.views:
+                await ws.close(4403 if self.link == "revoked" else 1001 if self.link == "cut" else 4404)
+                return
+            self._sockets.add(ws)
+            found = self.views[view]
+            self._draw(found)
+            viewer = Viewer(found)
+            found.viewers.add(viewer)
+            viewer.put(found.whole().replace(f'"v":"{__version__}"', f'"v":"{self.version}"'))
+
+            async def send(text: str) -> None:
+                if self.link == "up":
+                    await ws.send_text(text)
+
+            pumping = asyncio.create_task(pump(viewer, send, self.clock))
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+                while True:
+                    await ws.receive_text()
+            found.viewers.discard(viewer)
+            self._sockets.discard(ws)
+            pumping.cancel()
+
+    def _draw(self, view: View) -> None:
+        props = view.render(self.snapshot)
+        parts = {name: json.dumps(value, ensure_ascii=False) for name, value in props.items()}
+        view.update(self.snapshot.seq, iso(self.snapshot.now), parts)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Send a snapshot to every open page."""
+        self.snapshot = snapshot
+        if self._loop is None:
+            return
+
+        def draw() -> None:
+            for view in self.views.values():
+                if view.viewers:
+                    self._draw(view)
+
+        self._loop.call_soon_threadsafe(draw)
+
+    def cut(self, how: str = "cut") -> None:
+        """Break the link: `cut` closes every socket, `silent` leaves them open and says nothing, `revoked` refuses."""
+        self.link = how
+        if how == "silent" or self._loop is None:
+            return
+        code = 4403 if how == "revoked" else 1001
+
+        async def close() -> None:
+            for ws in list(self._sockets):
+                with contextlib.suppress(RuntimeError):
+                    await ws.close(code)
+
+        asyncio.run_coroutine_threadsafe(close(), self._loop).result(10)
+
+    def heal(self) -> None:
+        self.link = "up"
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+        return port
