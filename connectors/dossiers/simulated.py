@@ -8,7 +8,6 @@ zone) follow the national portal's synchronisation services. `ThoiDiemCapNhat` (
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -22,7 +21,7 @@ from ioc.simulator.flow import Case
 from ioc.simulator.places import citizen_number, person, phone, street
 from ioc.simulator.province import Province
 from ioc.simulator.rhythm import OFFICE
-from ioc.simulator.source import BadRequest, Mounted, Source, json_response, whole
+from ioc.simulator.source import BadRequest, Mounted, Snapshots, Source, json_response, whole
 from ioc.simulator.stream import Script, Step
 
 FEED = "public-services"
@@ -76,7 +75,7 @@ class Dossiers:
         self.province = province
         scripts = [script for allowed, (_, weight) in CLASSES.items() for script in _scripts(allowed, weight)]
         self.flow = province.flow(FEED, FEED, scripts, OFFICE, share=0.25, thin_per_day=230)
-        self._until: OrderedDict[str, float] = OrderedDict()  # capNhatTu -> the time its first page was asked for
+        self._snapshots = Snapshots()
 
     def record(self, case: Case) -> dict[str, Any]:
         """Return the dossier with the national portal's field names."""
@@ -140,7 +139,7 @@ class Dossiers:
         return self.province.local(story).strftime("%Y%m%d%H%M%S") if story is not None else ""
 
     # -- the protocol -----------------------------------------------------------------------------------------------
-    async def list(self, request: Request) -> Response:
+    async def listing(self, request: Request) -> Response:
         text = request.query_params.get("capNhatTu", "19700101000000")
         if not re.fullmatch(r"\d{14}", text):
             raise BadRequest(f"capNhatTu={text!r} is not yyyyMMddHHmmss")
@@ -149,7 +148,7 @@ class Dossiers:
         except ValueError as exc:
             raise BadRequest(f"capNhatTu={text!r} is not a date") from exc
         page, size = max(1, whole(request, "trang", 1, 10**6)), max(1, whole(request, "soLuong", 100, MOST))
-        until = self._as_of(text, page)
+        until = self._snapshots.as_of(text, first=page == 1, now=self.province.now())
         changes = self.flow.changes(since, until)
         if self.province.faults.hit(FEED, "endless_next"):
             page, total = 1, 10**9
@@ -158,15 +157,6 @@ class Dossiers:
         cases = self.flow.cases(changes.where(slice((page - 1) * size, page * size)), until)
         rows = self.province.faults.shake(FEED, [self.record(case) for case in cases])
         return json_response({"error_code": "00", "message": "Thành công", "tongSo": total, "trang": page, "soLuong": size, "hoSo": rows})
-
-    def _as_of(self, text: str, page: int) -> float:
-        """Later pages show the list as it was when its first page was asked for, as a portal with a prepared result does."""
-        if page == 1 or text not in self._until:
-            self._until[text] = self.province.now()
-            self._until.move_to_end(text)
-            if len(self._until) > 64:
-                self._until.popitem(last=False)
-        return self._until[text]
 
     def truth(self, since: float, until: float) -> Iterable[dict[str, Any]]:
         """Each dossier that changed in the window, as it stood at its end."""
@@ -182,7 +172,7 @@ class Dossiers:
 def mount(province: Province) -> Mounted:
     """Set the source up."""
     source = Dossiers(province)
-    return Mounted({"/api/hoso": source.list}, source.truth)
+    return Mounted({"/api/hoso": source.listing}, source.truth)
 
 
 SOURCE = Source(FEED, mount)

@@ -87,7 +87,7 @@ class Reports:
         area = p.places.commune(key)
         lat, lon = p.places.point(area, key) if unit(key, "astray") > 0.002 else (21.028, 105.854)  # a phone that thinks it is in Hà Nội
         agency = p.places.offices[area.code].name
-        seen = {
+        seen: dict[str, Any] = {
             "service_request_id": f"PA-{case.ref}",
             "status": "closed" if case.what in _CLOSED else "open",
             "status_notes": _NOTES[case.what].format(agency=agency),
@@ -118,11 +118,11 @@ class Reports:
     @staticmethod
     def _extended(case: Case, area: str) -> dict[str, Any]:
         key = case.key
-        seen: dict[str, Any] = {"commune_code": area, "detailed_status": case.what, "channel": pick(case.key, "by", ("app", "app", "app", "web", "1022"))}
-        more = {"reporter": {"name": person(key), "phone": phone(key)}} if unit(key, "named") < 0.3 else {}
+        shown: dict[str, Any] = {"commune_code": area, "detailed_status": case.what, "channel": pick(case.key, "by", ("app", "app", "app", "web", "1022"))}
+        more: dict[str, Any] = {"reporter": {"name": person(key), "phone": phone(key)}} if unit(key, "named") < 0.3 else {}
         if case.script.theme == "rated" and case.step == len(case.script.steps) - 1:
             more["rating"] = (5, 5, 5, 4, 4, 4, 4, 3, 2, 1)[below(key, "rating", 10)]
-        return seen | more
+        return shown | more
 
     # -- the protocol -----------------------------------------------------------------------------------------------
     async def services(self, request: Request) -> Response:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from ioc.areas import load
 from ioc.clock import ICT, Clock, system_clock
@@ -24,6 +25,14 @@ _FULL_EVENTS = 1500  # how many events of the full rate a feed already has when 
 _FULL_S = (5.0, 7200.0)
 
 
+class Injectable(Protocol):
+    """Something whose records can come late or corrected when asked for."""
+
+    def inject_late(self, at: float, count: int) -> None: ...
+
+    def inject_corrections(self, at: float, count: int) -> int: ...
+
+
 @dataclass
 class Province:
     """What simulated sources share. `rate`: events a second over all feeds, averaged over a week."""
@@ -36,7 +45,7 @@ class Province:
     started: datetime | None = None
     history_days: float = HISTORY_DAYS
     faults: Faults = field(default_factory=Faults)
-    flows: dict[str, list[Flow]] = field(default_factory=dict)
+    flows: dict[str, list[Injectable]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.started = self.started or self.clock()

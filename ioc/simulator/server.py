@@ -117,15 +117,15 @@ def _control(province: Province, feeds: list[str]) -> Endpoint:
 
 
 def start(province: Province, wish: object, feeds: Sequence[str]) -> Fault:
-    """Start a fault; those that happen once happen now."""
+    """Start a fault; those that happen once happen in the next second (this one may have been read already)."""
     if not isinstance(wish, dict):
         raise UserError('send an object such as {"feed": "*", "fault": "slow", "delay_s": 2}')
     fault = province.faults.add(wish, feeds)
     for flow in [flow for feed, flows in province.flows.items() if fault.feed in ("*", feed) for flow in flows]:
         if fault.fault == "late":
-            flow.inject_late(province.now(), fault.count)
+            flow.inject_late(province.now() + 1, fault.count)
         elif fault.fault == "corrected":
-            fault.hits += flow.inject_corrections(province.now(), fault.count)
+            fault.hits += flow.inject_corrections(province.now() + 1, fault.count)
     return fault
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,6 +67,23 @@ def with_etag(request: Request, body: bytes, media: str, *, modified: str | None
     if (known is not None and etag in known) or (known is None and modified and request.headers.get("if-modified-since") == modified):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=media)
+
+
+class Snapshots:
+    """Later pages of a list show it as it was when its first page was asked for, as a server with a prepared result does.
+    Without that a list that changes while it is paged through would repeat and skip records."""
+
+    def __init__(self) -> None:
+        self._as_of: OrderedDict[str, float] = OrderedDict()
+
+    def as_of(self, query: str, *, first: bool, now: float) -> float:
+        """Return the story time whose list a page of `query` shows."""
+        if first or query not in self._as_of:
+            self._as_of[query] = now
+            self._as_of.move_to_end(query)
+            if len(self._as_of) > 64:
+                self._as_of.popitem(last=False)
+        return self._as_of[query]
 
 
 def whole(request: Request, name: str, default: int, most: int) -> int:
