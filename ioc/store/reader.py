@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal, LiteralString, TypeAlias, cast
+from typing import Any, Literal, LiteralString, TypeAlias
 
 import psycopg
 from msgspec import Struct
@@ -33,7 +33,11 @@ CaseValue: TypeAlias = Literal["n", "n_due", "n_on_time", "seconds", "n_rated", 
 Aggregate: TypeAlias = Literal["total", "n", "subjects", "last"]
 STOCK = ("open", "paused", "overdue")  # measures without a day of their own: they are true now
 _COLUMNS = ("category", "agency", "channel", "level", "outcome")  # dims that are columns of case_state
-_AGGREGATES = ("total", "n", "subjects")
+_AGGREGATES: dict[str, LiteralString] = {
+    "total": "sum(r.total)",
+    "n": "sum(r.n)",
+    "subjects": "count(DISTINCT r.subject) FILTER (WHERE r.n > 0)",
+}
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class FeedTimes(Struct, frozen=True):
     events: int = 0
 
 
-_RELATIONS = ("rollup_case", "rollup_duration", "rollup_observation", "case_state", "asset_state")
+_RELATIONS = ("rollup_case", "rollup_total", "rollup_duration", "rollup_observation", "case_state", "asset_state")
 
 
 @dataclass(frozen=True)
@@ -237,40 +241,42 @@ class _Composer:
         self.params[name] = value
         return sql.Placeholder(name)
 
-    def branch(self, block: str, terms: Iterable[Term], *, bucketed: bool, area: LiteralString = "r.area", **parts: sql.Composable) -> None:
-        """Add `block` of kpi.sql; `area` is the expression of its area, `bucketed` whether it has windows."""
-        by = sql.SQL("w.i") if bucketed else sql.SQL("()")
-        if block == "last_values":
-            by = sql.SQL("r.i")
-        grouping: sql.Composable = by
-        if self.by_area:
-            pair = sql.SQL("({}, {})").format(by, sql.SQL(area)) if bucketed else sql.SQL("({})").format(sql.SQL(area))
-            grouping = sql.SQL("GROUPING SETS ({}, {})").format(sql.SQL("({})").format(by) if bucketed else by, pair)
-        parts.setdefault("area", sql.SQL(area) if self.by_area else sql.SQL("NULL::text"))
+    def branch(self, block: str, terms: Iterable[Term], *, area: LiteralString = "r.area", **parts: sql.Composable) -> None:
+        """Add `block` of kpi.sql, its sums belonging to `terms`; `area` is the expression of its rows' area."""
+        expression = sql.SQL(area)
+        parts.setdefault("grouping", sql.SQL("GROUPING SETS ((), ({}))").format(expression) if self.by_area else sql.SQL("()"))
+        parts.setdefault("area", expression if self.by_area else sql.SQL("NULL::text"))
         parts.setdefault("in_area", sql.SQL(" AND r.area = %(area)s") if self.in_area else sql.SQL(""))
-        text = sql.SQL(_query(block)).format(branch=sql.Literal(len(self.columns)), grouping=grouping, **self.relations, **parts)
-        self.branches.append(text)
+        self.branches.append(sql.SQL(_query(block)).format(branch=sql.Literal(len(self.columns)), **self.relations, **parts))
         self.columns.append(tuple(terms))
 
+    def cases(self, term: CaseTerm) -> str:
+        """Return the coarsest rollup that can answer the term: totals know neither area nor agency."""
+        dims = {name for name, _ in (*term.where, *term.without)} | {term.distinct}
+        return "rollup_case" if self.in_area or self.by_area or "agency" in dims else "rollup_total"
+
     def add_cases(self, terms: list[CaseTerm]) -> None:
-        flows: dict[tuple[str, str], list[CaseTerm]] = {}
-        stocks: dict[str, list[CaseTerm]] = {}
+        flows: dict[tuple[str, str, str], list[CaseTerm]] = {}
+        stocks: dict[tuple[str, str], list[CaseTerm]] = {}
         for term in terms:
             if term.stock:
-                stocks.setdefault(term.feed, []).append(term)
+                stocks.setdefault((self.cases(term), term.feed), []).append(term)
             elif term.distinct:
                 self.add_distinct(term)
             else:
-                flows.setdefault((term.feed, term.measures[0]), []).append(term)
-        for (feed, measure), group in flows.items():
+                flows.setdefault((self.cases(term), term.feed, term.measures[0]), []).append(term)
+        for (cases, feed, measure), group in flows.items():
             sums = [self.filtered(sql.SQL("sum(r.{})").format(sql.Identifier(t.value)), self.conditions(t)) for t in group]
-            self.branch("windows", group, bucketed=True, feed=self.param(feed), measure=self.param(measure), sums=_list(sums))
-        for feed, group in stocks.items():
-            self.branch("stock", group, bucketed=False, feed=self.param(feed), sums=_list([self.stock(t) for t in group]))
-            if overdue := [t for t in group if t.measures == ("overdue",)]:
-                sums = [self.filtered(sql.SQL("count(*)"), self.conditions(t, state=True)) for t in overdue]
-                area: LiteralString = "coalesce(r.area, '')"
-                self.branch("due_today", overdue, bucketed=False, area=area, feed=self.param(feed), sums=_list(sums))
+            self.branch("windows", group, cases=self.relations[cases], feed=self.param(feed), measure=self.param(measure), sums=_list(sums))
+        for (cases, feed), group in stocks.items():
+            self.branch("stock", group, cases=self.relations[cases], feed=self.param(feed), sums=_list([self.stock(t) for t in group]))
+        self.add_due_today([t for t in terms if t.measures == ("overdue",)])
+
+    def add_due_today(self, terms: list[CaseTerm]) -> None:
+        for feed in dict.fromkeys(t.feed for t in terms):
+            group = [t for t in terms if t.feed == feed]
+            sums = [self.filtered(sql.SQL("count(*)"), self.conditions(t, state=True)) for t in group]
+            self.branch("due_today", group, area="coalesce(r.area, '')", feed=self.param(feed), sums=_list(sums))
 
     def stock(self, term: CaseTerm) -> sql.Composable:
         conditions = self.conditions(term)
@@ -283,25 +289,22 @@ class _Composer:
     def add_distinct(self, term: CaseTerm) -> None:
         dim = sql.Literal(term.distinct)
         value = sql.SQL("r.dims ->> {}").format(dim)
-        grouping = sql.SQL("w.i, {}").format(value)
-        if self.by_area:
-            grouping = sql.SQL("GROUPING SETS ((w.i, {v}), (w.i, r.area, {v}))").format(v=value)
+        grouping = sql.SQL("GROUPING SETS (({v}), (r.area, {v}))" if self.by_area else "{v}").format(v=value)
         conditions = self.conditions(term) or [sql.SQL("true")]
         self.branch(
-            "distinct_values", [term], bucketed=True, dim=dim, feed=self.param(term.feed), measure=self.param(term.measures[0]),
-            filter=sql.SQL(" AND ").join(conditions), grouping_value=grouping,
+            "distinct_values", [term], cases=self.relations[self.cases(term)], dim=dim, feed=self.param(term.feed),
+            measure=self.param(term.measures[0]), filter=sql.SQL(" AND ").join(conditions), grouping=grouping,
         )  # fmt: skip
 
     def add_observations(self, terms: list[ObservationTerm]) -> None:
         area: LiteralString = "coalesce(r.area, '')"
         for feed, metric, period in dict.fromkeys((t.feed, t.metric, t.period) for t in terms):
             common = {"feed": self.param(feed), "metric": self.param(metric), "period": self.param(period)}
-            asked = {t.aggregate for t in terms if (t.feed, t.metric, t.period) == (feed, metric, period)}
-            if "last" in asked:
-                self.branch("last_values", [ObservationTerm(feed, metric, period, "last")], bucketed=True, area=area, **common)
-            if asked - {"last"}:
-                columns = [ObservationTerm(feed, metric, period, cast(Aggregate, name)) for name in _AGGREGATES]
-                self.branch("observations", columns, bucketed=True, area=area, **common)
+            asked = [t for t in terms if (t.feed, t.metric, t.period) == (feed, metric, period)]
+            if last := [t for t in asked if t.aggregate == "last"]:
+                self.branch("last_values", last, area=area, **common)
+            if summed := [t for t in asked if t.aggregate != "last"]:
+                self.branch("observations", summed, area=area, sums=_list([sql.SQL(_AGGREGATES[t.aggregate]) for t in summed]), **common)
 
     def add_assets(self, terms: list[AssetTerm]) -> None:
         for feed in dict.fromkeys(t.feed for t in terms):
@@ -310,7 +313,7 @@ class _Composer:
                 sql.SQL("count(*) FILTER (WHERE r.kind = {} AND r.state = ANY({}::text[]))").format(self.param(t.kind), self.param(list(t.states)))
                 for t in group
             ]
-            self.branch("assets", group, bucketed=False, area="coalesce(r.area, '')", feed=self.param(feed), sums=_list(sums))
+            self.branch("assets", group, area="coalesce(r.area, '')", feed=self.param(feed), sums=_list(sums))
 
     def add_median(self, feed: str) -> None:
         in_area: sql.Composable = sql.SQL("")
@@ -318,7 +321,7 @@ class _Composer:
             in_area = sql.SQL(" AND r.area = %(area)s")
         elif not self.by_area:
             in_area = sql.SQL(" AND r.area = {}").format(sql.Literal(PROVINCE))
-        self.branch("median", [DurationTerm(feed), DurationTerm(feed, "n")], bucketed=True, feed=self.param(feed), in_area=in_area)
+        self.branch("median", [DurationTerm(feed), DurationTerm(feed, "n")], feed=self.param(feed), in_area=in_area)
 
     def filtered(self, aggregate: sql.Composable, conditions: list[sql.Composable]) -> sql.Composable:
         if not conditions:

@@ -1,18 +1,22 @@
 -- What KPIs read: rollups and current state, never a scan of raw events. Each block answers rows
 -- (branch, bucket, area, sums); ioc/store/reader.py joins the blocks a question needs with UNION ALL into one statement.
--- {words in braces} are composed there: relations, filters, grouping. Buckets are the windows of days, numbered from 1.
+-- Words in braces are composed there: relations, filters, grouping. Buckets are the windows of days, numbered from 1;
+-- each window is its own index range (hence LATERAL ... OFFSET 0), so days outside of them cost nothing.
 
 -- name: windows
--- One branch for each feed and measure: sums of cases opened or closed in each window.
-SELECT {branch}::int AS branch, w.i::int AS bucket, {area} AS area, ARRAY[{sums}]::numeric[] AS sums
+-- One branch for each feed and measure: sums of the cases opened or closed in each window.
+SELECT {branch}::int AS branch, w.i::int AS bucket, x.area, x.sums
 FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
-JOIN {rollup_case} r ON r.feed = {feed} AND r.measure = {measure} AND r.day BETWEEN w.lo AND w.hi{in_area}
-GROUP BY {grouping}
+CROSS JOIN LATERAL (
+    SELECT {area} AS area, ARRAY[{sums}]::numeric[] AS sums
+    FROM {cases} r WHERE r.feed = {feed} AND r.measure = {measure} AND r.day BETWEEN w.lo AND w.hi{in_area}
+    GROUP BY {grouping} OFFSET 0
+) x
 
 -- name: stock
 -- What is open or paused now; of the open, what fell due before today. Rows of one case lie under one due day.
 SELECT {branch}::int, 0, {area}, ARRAY[{sums}]::numeric[]
-FROM {rollup_case} r
+FROM {cases} r
 WHERE r.feed = {feed} AND r.measure IN ('open', 'paused'){in_area}
 GROUP BY {grouping}
 
@@ -25,34 +29,42 @@ GROUP BY {grouping}
 
 -- name: distinct_values
 -- How many different values a dim had among the cases of each window.
-SELECT {branch}::int, d.bucket, d.area, ARRAY[count(*)]::numeric[]
-FROM (
-    SELECT w.i::int AS bucket, {area} AS area, r.dims ->> {dim} AS value
-    FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
-    JOIN {rollup_case} r ON r.feed = {feed} AND r.measure = {measure} AND r.day BETWEEN w.lo AND w.hi{in_area}
-    WHERE r.dims ? {dim} AND {filter}
-    GROUP BY {grouping_value}
-    HAVING sum(r.n) > 0
-) d
-GROUP BY d.bucket, d.area
+SELECT {branch}::int, w.i::int, x.area, ARRAY[x.n]::numeric[]
+FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
+CROSS JOIN LATERAL (
+    SELECT d.area, count(*) AS n
+    FROM (
+        SELECT {area} AS area, r.dims ->> {dim} AS value
+        FROM {cases} r WHERE r.feed = {feed} AND r.measure = {measure} AND r.day BETWEEN w.lo AND w.hi{in_area} AND {filter}
+        GROUP BY {grouping} HAVING sum(r.n) > 0
+    ) d
+    WHERE d.value IS NOT NULL
+    GROUP BY d.area OFFSET 0
+) x
 
 -- name: observations
-SELECT {branch}::int, w.i::int, {area}, ARRAY[sum(r.total), sum(r.n), count(DISTINCT r.subject) FILTER (WHERE r.n > 0)]::numeric[]
+SELECT {branch}::int, w.i::int, x.area, x.sums
 FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
-JOIN {rollup_observation} r ON r.feed = {feed} AND r.metric = {metric} AND r.period = {period} AND r.day BETWEEN w.lo AND w.hi{in_area}
-GROUP BY {grouping}
+CROSS JOIN LATERAL (
+    SELECT {area} AS area, ARRAY[{sums}]::numeric[] AS sums
+    FROM {rollup_observation} r WHERE r.feed = {feed} AND r.metric = {metric} AND r.period = {period} AND r.day BETWEEN w.lo AND w.hi{in_area}
+    GROUP BY {grouping} OFFSET 0
+) x
 
 -- name: last_values
 -- Each thing's newest value in each window, summed over the things.
-SELECT {branch}::int, r.i::int, {area}, ARRAY[sum(r.last_value)]::numeric[]
-FROM (
-    SELECT DISTINCT ON (w.i, o.subject) w.i, o.subject, o.area, o.last_value
-    FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
-    JOIN {rollup_observation} o ON o.feed = {feed} AND o.metric = {metric} AND o.period = {period} AND o.day BETWEEN w.lo AND w.hi
-    ORDER BY w.i, o.subject, o.day DESC
-) r
-WHERE true{in_area}
-GROUP BY {grouping}
+SELECT {branch}::int, w.i::int, x.area, x.sums
+FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
+CROSS JOIN LATERAL (
+    SELECT {area} AS area, ARRAY[sum(r.last_value)]::numeric[] AS sums
+    FROM (
+        SELECT DISTINCT ON (o.subject) o.subject, o.area, o.last_value
+        FROM {rollup_observation} o WHERE o.feed = {feed} AND o.metric = {metric} AND o.period = {period} AND o.day BETWEEN w.lo AND w.hi
+        ORDER BY o.subject, o.day DESC
+    ) r
+    WHERE true{in_area}
+    GROUP BY {grouping} OFFSET 0
+) x
 
 -- name: assets
 SELECT {branch}::int, 0, {area}, ARRAY[{sums}]::numeric[]
@@ -62,19 +74,21 @@ GROUP BY {grouping}
 
 -- name: median
 -- Half of the cases closed in each window took this many hours or less (mean of the two middle ones), and how many they were.
-SELECT {branch}::int, c.bucket, c.area,
-       ARRAY[(min(c.tenths) FILTER (WHERE 2 * c.upto >= c.total) + min(c.tenths) FILTER (WHERE 2 * c.upto > c.total)) / 20.0, max(c.total)]::numeric[]
-FROM (
-    SELECT g.bucket, g.area, g.tenths, sum(g.n) OVER (PARTITION BY g.bucket, g.area ORDER BY g.tenths) AS upto, sum(g.n) OVER (PARTITION BY g.bucket, g.area) AS total
+SELECT {branch}::int, w.i::int, x.area, x.sums
+FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
+CROSS JOIN LATERAL (
+    SELECT c.area, ARRAY[(min(c.tenths) FILTER (WHERE 2 * c.upto >= c.total) + min(c.tenths) FILTER (WHERE 2 * c.upto > c.total)) / 20.0,
+                         max(c.total)]::numeric[] AS sums
     FROM (
-        SELECT w.i::int AS bucket, nullif(r.area, '*') AS area, r.tenths, sum(r.n) AS n
-        FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
-        JOIN {rollup_duration} r ON r.feed = {feed} AND r.day BETWEEN w.lo AND w.hi{in_area}
-        GROUP BY 1, 2, 3
-        HAVING sum(r.n) <> 0
-    ) g
-) c
-GROUP BY c.bucket, c.area
+        SELECT g.area, g.tenths, sum(g.n) OVER (PARTITION BY g.area ORDER BY g.tenths) AS upto, sum(g.n) OVER (PARTITION BY g.area) AS total
+        FROM (
+            SELECT nullif(r.area, '*') AS area, r.tenths, sum(r.n)::int AS n
+            FROM {rollup_duration} r WHERE r.feed = {feed} AND r.day BETWEEN w.lo AND w.hi{in_area}
+            GROUP BY 1, 2 HAVING sum(r.n) <> 0
+        ) g
+    ) c
+    GROUP BY c.area OFFSET 0
+) x
 
 -- name: feeds
 -- When each feed was last heard of, over its partitions.
