@@ -36,7 +36,7 @@ from ioc.events import BadEvent, Event
 from ioc.health import Health
 from ioc.ingest import accept
 from ioc.kpi import explain
-from ioc.kpi.catalogue import Catalogue
+from ioc.kpi.catalogue import Catalogue, in_use
 from ioc.kpi.engine import Engine
 from ioc.live import Hub, pump
 from ioc.store import status
@@ -189,6 +189,8 @@ def _moment(text: str | None, name: str) -> datetime | None:
 
 
 def _kpis(app: FastAPI, parts: Parts) -> None:
+    names = [kpi.kpi for kpi in in_use(parts.catalogue, parts.config)]
+
     def tiles(kpis: list[str], area: str | None, at: str | None, known_at: str | None) -> Any:
         if area is not None and not parts.areas.known(area):
             raise UserError(parts.areas.why_unknown(area))
@@ -200,7 +202,7 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
             )
 
     def known(kpi: str) -> str:
-        if kpi not in parts.catalogue:
+        if kpi not in names:
             raise HTTPException(404, f"no KPI is called {kpi!r}; see /api/kpis")
         return kpi
 
@@ -209,7 +211,7 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
     @app.get("/api/kpis", summary="All KPIs by the tile contract", dependencies=reader)
     def all_kpis(area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None) -> Response:
         _period(period)
-        return _json(list(tiles(list(parts.catalogue), area, at, known_at).values()))
+        return _json(list(tiles(names, area, at, known_at).values()))
 
     @app.get("/api/kpis/{kpi}", summary="One KPI by the tile contract", dependencies=reader)
     def one_kpi(kpi: str, area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None) -> Response:
@@ -310,7 +312,7 @@ def _live(app: FastAPI, parts: Parts) -> None:
         return parts.config.web.public or identity is not None
 
     async def watch_token(token: str | None) -> None:
-        while await asyncio.to_thread(_still, permitted, token):
+        while await asyncio.to_thread(_still, permitted, token):  # noqa: ASYNC110 - nobody tells us of a revocation
             await asyncio.sleep(5)
 
     async def drain(ws: WebSocket) -> None:

@@ -132,9 +132,7 @@ def load(province: str) -> Areas:
 
 def _former(db: sqlite3.Connection, converter: dict[str, dict[str, object]], province_key: str, province: str) -> list[FormerArea]:
     """Return the former communes of the provinces merged into `province_key`, with where each went."""
-    now_code = {
-        key: code for key, code in db.execute("SELECT wardKey, wardCode FROM admin_units WHERE provinceCode = ?", (province,))
-    }
+    now_code: dict[str, str] = dict(db.execute("SELECT wardKey, wardCode FROM admin_units WHERE provinceCode = ?", (province,)).fetchall())
     went: dict[str, str] = {}
     undivided = converter["DICT_PROVINCE_WARD_NO_DIVIDED"].get(province_key, {})
     assert isinstance(undivided, dict)

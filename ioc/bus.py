@@ -7,6 +7,7 @@ goes to PREFIX.dead-letters. The producer is idempotent and waits for all replic
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -63,10 +64,8 @@ class Topics:
                 missing = [name for name in wanted if not self._describe([name])]
                 for name in missing:
                     partitions = 1 if name.endswith(f".{DEAD_LETTERS}") else self._broker.partitions
-                    try:
+                    with suppress(TopicAlreadyExistsError):  # another process was quicker
                         self._client().create_topics([NewTopic(name, partitions, self._broker.replication)])
-                    except TopicAlreadyExistsError:
-                        pass  # another process was quicker
             except (KafkaError, OSError) as exc:
                 self._forget()
                 raise Unavailable(f"the broker at {self._broker.bootstrap} is away: {exc}") from exc
@@ -149,7 +148,7 @@ class Publisher:
 
     def heartbeat(self, feed: str, at: datetime) -> None:
         """Say that the feed was asked at `at` and answered, whether or not it had news."""
-        self._send(topic_of(self._broker, feed), partition=0, headers=[(HEARTBEAT, at.isoformat().encode())])
+        self._send(topic_of(self._broker, feed), key=feed.encode(), partition=0, headers=[(HEARTBEAT, at.isoformat().encode())])
 
     def flush(self, timeout_s: float = 30) -> None:
         """Return when all that this thread sent is acknowledged; raise `Unavailable` otherwise. Send it again then."""

@@ -256,17 +256,20 @@ class Ingest:
             try:
                 while not self._stop.is_set():
                     if self.unplaced:
-                        writing = self._settle(writing, consumer)
+                        self._settle(writing, consumer)
+                        writing = None
                         self._place(consumer)
                     polled = consumer.poll(timeout_ms=self._config.ingest.linger_ms, max_records=self._config.ingest.batch)
                     batch = self._batch(consumer, polled)
                     self._say_alive()
                     if time.monotonic() - self._ids_checked > ID_CHECK_S:
-                        writing = self._settle(writing, consumer)
+                        self._settle(writing, consumer)
+                        writing = None
                         self._check_ids(consumer)
                     if not batch.records:
                         continue
-                    writing = self._settle(writing, consumer)
+                    self._settle(writing, consumer)
+                    writing = None
                     if any(r.topic not in self._ids for r in batch.records):
                         continue  # the topic's identity changed meanwhile: its records are read again
                     writing = pool.submit(self._sink.put, batch)

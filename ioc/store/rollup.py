@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from functools import lru_cache
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -198,8 +197,9 @@ class CaseDeltas:
             return
         cases, durations = case_contributions(feed, state, self.zone)
         for key, sums in cases.items():
+            numbers: tuple[Any, ...] = sums
             total = self.cases.setdefault(key, [0, 0, 0, _ZERO, 0, 0])
-            for i, number in enumerate(sums):
+            for i, number in enumerate(numbers):
                 total[i] += sign * number
         for duration, n in durations.items():
             self.durations[duration] += sign * n

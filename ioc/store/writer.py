@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, LiteralString, cast
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -34,7 +34,7 @@ from ioc.store.rollup import ASSET_FIELDS, CASE_FIELDS, CaseDeltas, State, versi
 from ioc.store.sql import queries
 
 CHANNEL = "ioc_facts"
-_SQL = cast(dict[str, LiteralString], queries("ingest"))
+_SQL = queries("ingest")
 _KIND = {Observation: 1, Case: 2, Asset: 3}
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 

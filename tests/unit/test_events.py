@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from ioc.events import MAX_EVENT_BYTES, OBSERVATION, Asset, BadEvent, Case, DeadLetter, Observation, decode, encode, make
+from ioc.events import (
+    MAX_EVENT_BYTES,
+    OBSERVATION,
+    Asset,
+    BadEvent,
+    Case,
+    DeadLetter,
+    Observation,
+    decode,
+    encode,
+    make,
+)
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 GOOD: dict[str, Any] = {
