@@ -196,6 +196,13 @@ class Process:
             self._popen.kill()
             self._popen.wait(30)
 
+    def rss_bytes(self) -> int:
+        """Return the memory it holds now, 0 when it does not run."""
+        with contextlib.suppress(psutil.Error):
+            if self.running:
+                return int(psutil.Process(self.pid).memory_info().rss)
+        return 0
+
     def log_tail(self) -> str:
         """Return the last lines this run wrote to its log."""
         return tail(self.command.log, self._log_start)
@@ -239,8 +246,11 @@ def why_it_ended(process: Process) -> str:
         return f"{process.name} ended because the disk is full; make room or choose another folder with --data-dir"
     if "address already in use" in lowered or "address in use" in lowered:
         return f"{process.name} could not listen: its port is used by another program; start again to get a new one"
+    code = process.returncode
+    if code is not None and code < 0:
+        return f"{process.name} was ended by signal {-code}"
     last = text.splitlines()[-1].strip() if text else "it wrote nothing"
-    return f"{process.name} ended with code {process.returncode}: {last} (log: {process.command.log})"
+    return f"{process.name} ended with code {code}: {last} (log: {process.command.log})"
 
 
 def _before_exec(command: Command) -> Callable[[], None]:

@@ -19,7 +19,7 @@ LOG_MAX_BYTES = 5_000_000  # of one log; as much again is kept of what came befo
 TICK_S = 0.2
 _BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _STEADY_S = 60.0  # alive for so long, the next failure counts as the first
-_LOGS_EVERY_S = 5.0
+_CAPS_EVERY_S = 5.0
 _CLIENT_STOP_S = 5.0  # clients of an empty broker have nothing left to send
 USER_MISTAKE = 2  # exit code of a program that explains itself in one sentence
 Say = Callable[[str], None]
@@ -47,6 +47,7 @@ class Unit:
     start: Callable[[], None]
     answers: Callable[[], bool] = lambda: True
     clients: Sequence[Unit] = ()
+    max_rss_bytes: int | None = None  # grown beyond it, it is restarted before the machine runs out of memory
     failures: int = 0
     restart_at: float | None = None
     waiting_for_answer: bool = False
@@ -65,17 +66,18 @@ class Supervisor:
     say: Say
     stopping: threading.Event = field(default_factory=threading.Event)
     hurry: threading.Event = field(default_factory=threading.Event)
-    _logs_at: float = 0.0
+    _capped_at: float = 0.0
 
     def tick(self, now: float | None = None) -> None:
         """Look once at everything; start what is due."""
         now = time.monotonic() if now is None else now
         for unit in self.units:
             self._heal(unit, now)
-        if now - self._logs_at >= _LOGS_EVERY_S:
-            self._logs_at = now
-            for log in {unit.process.command.log for unit in self.units}:
-                cap_log(log, LOG_MAX_BYTES)
+        if now - self._capped_at >= _CAPS_EVERY_S:
+            self._capped_at = now
+            for unit in self.units:
+                cap_log(unit.process.command.log, LOG_MAX_BYTES)
+                self._cap_memory(unit)
 
     def run(self) -> None:
         """Keep everything alive until `stopping` is set."""
@@ -99,6 +101,13 @@ class Supervisor:
         if now >= unit.restart_at:
             unit.restart_at = None
             self._start_again(unit)
+
+    def _cap_memory(self, unit: Unit) -> None:
+        """End what holds more memory than it may; it is then started again like everything that ended."""
+        rss = unit.process.rss_bytes()
+        if unit.max_rss_bytes is not None and rss > unit.max_rss_bytes:
+            self.say(f"{unit.name} holds {rss // 1_000_000} MB, more than {unit.max_rss_bytes // 1_000_000} MB; restarting it")
+            unit.process.stop()
 
     def _start_again(self, unit: Unit) -> None:
         try:

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from ioc.embedded import kafka as apache
 from ioc.embedded import postgres
 from ioc.embedded import timescaledb as debian
@@ -48,6 +50,8 @@ _ASK_WEB_EVERY_S = 0.5
 _SLOW_S = 60.0  # when nothing is on the screen by then, say where to look
 # Ingest finishes its batch; web and jobs have nothing to finish but their requests.
 _STOP_S: Mapping[str, float] = {"ingest": 25.0, "connect": 12.0}
+# The memory-only broker never forgets: about 300 to 600 bytes an event. What it lost with a restart, feeds send again.
+_BROKER_MIN_RSS = 500_000_000
 Say = Callable[[str], None]
 
 
@@ -245,7 +249,8 @@ class _Up:
             self.supervisor.units.append(unit)
         if broker is not None and broker.memory_only:
             clients = [unit for unit in units if unit.name != "simulate"]
-            next(unit for unit in self.supervisor.units if unit.name == "broker").clients = clients
+            unit = next(unit for unit in self.supervisor.units if unit.name == "broker")
+            unit.clients, unit.max_rss_bytes = clients, max(_BROKER_MIN_RSS, psutil.virtual_memory().total // 8)
 
     def _program(self, name: str, environment: Mapping[str, str]) -> Unit:
         env = dict(os.environ) | dict(environment) | {"PYTHONUNBUFFERED": "1"}
