@@ -106,6 +106,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._producer: KafkaProducer | None = None
         self._mine = threading.local()
+        self._ensured: set[str] = set()
         self.topics = Topics(broker)
 
     def _client(self) -> Any:
@@ -139,7 +140,9 @@ class Publisher:
             raise Unavailable(f"the broker at {self._broker.bootstrap} is away: {exc}") from exc
 
     def send(self, feed: str, event: Event) -> None:
-        """Buffer one event; it counts as delivered only after `flush`."""
+        """Buffer one event; it counts as delivered only after `flush`. The feed's topic is made when it is missing."""
+        if feed not in self._ensured:
+            self.ensure_topics([feed])
         self._send(topic_of(self._broker, feed), key=event.subject.encode(), value=encode(event))
 
     def dead_letter(self, letter: DeadLetter) -> None:
@@ -148,6 +151,8 @@ class Publisher:
 
     def heartbeat(self, feed: str, at: datetime) -> None:
         """Say that the feed was asked at `at` and answered, whether or not it had news."""
+        if feed not in self._ensured:
+            self.ensure_topics([feed])
         self._send(topic_of(self._broker, feed), key=feed.encode(), partition=0, headers=[(HEARTBEAT, at.isoformat().encode())])
 
     def flush(self, timeout_s: float = 30) -> None:
@@ -167,11 +172,14 @@ class Publisher:
         """Drop a producer that failed: an idempotent producer cannot go on after a broker that lost its memory."""
         with self._lock:
             old, self._producer = self._producer, None
+            self._ensured.clear()
         if old is not None:
             old.close(timeout=0)
 
     def ensure_topics(self, feeds: list[str]) -> None:
+        """Make the topics of these feeds where they are missing."""
         self.topics.ensure(feeds)
+        self._ensured.update(feeds)
 
     def topic_id(self, feed: str) -> str:
         """Return the id of the feed's topic ('' when it does not exist)."""

@@ -88,7 +88,7 @@ def connect() -> None:
     publisher, pool = Publisher(config.broker), open_pool(config, max_size=4)
     beat = _beat(config, "connect", stop)
     try:
-        runner.run(config, publisher, Cursors(pool), stop, system_clock)
+        runner.run(config, publisher, Cursors(pool, publisher.topic_id), stop, system_clock)
     finally:
         publisher.close()
         pool.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +14,16 @@ from ioc.errors import Unavailable
 
 
 class Cursors:
-    """Cursors of all feeds. Thread-safe. Every method raises `Unavailable` while the database is away."""
+    """Cursors of all feeds. Thread-safe. Every method raises `Unavailable` while the database is away.
 
-    def __init__(self, pool: ConnectionPool[psycopg.Connection[Any]]) -> None:
+    A cursor belongs to a topic, as offsets do: what was read into a topic that is gone (a memory-only broker that
+    restarted) may never have been stored, so the feed is then read again from the start of its late window. That
+    costs time only: the facts are recognised as repetitions.
+    """
+
+    def __init__(self, pool: ConnectionPool[psycopg.Connection[Any]], topic_id: Callable[[str], str] = lambda feed: "") -> None:
         self._pool = pool
+        self._topic_id = topic_id
 
     def _run(self, statement: str, params: tuple[Any, ...]) -> tuple[Any, ...] | None:
         try:
@@ -27,17 +34,18 @@ class Cursors:
             raise Unavailable(f"the database is away: {exc}") from exc
 
     def load(self, feed: str) -> dict[str, Any]:
-        """Return the feed's cursor; empty when it never ran."""
-        row = self._run("SELECT cursor FROM connector_cursor WHERE feed = %s", (feed,))
-        return dict(row[0]) if row else {}
+        """Return the feed's cursor; empty when it never ran, or ran into a topic that is no more."""
+        row = self._run("SELECT cursor, topic_id FROM connector_cursor WHERE feed = %s", (feed,))
+        return dict(row[0]) if row and row[1] == self._topic_id(feed) else {}
 
     def save(self, feed: str, cursor: dict[str, Any], *, records: int, at: datetime) -> None:
         """Keep the cursor after a successful poll of `records` records."""
         self._run(
-            "INSERT INTO connector_cursor AS c (feed, cursor, saved_at, polls, records, last_poll_at, last_ok_at) VALUES (%s, %s, %s, 1, %s, %s, %s)"
-            " ON CONFLICT (feed) DO UPDATE SET cursor = excluded.cursor, saved_at = excluded.saved_at, polls = c.polls + 1,"
+            "INSERT INTO connector_cursor AS c (feed, cursor, topic_id, saved_at, polls, records, last_poll_at, last_ok_at)"
+            " VALUES (%s, %s, %s, %s, 1, %s, %s, %s)"
+            " ON CONFLICT (feed) DO UPDATE SET cursor = excluded.cursor, topic_id = excluded.topic_id, saved_at = excluded.saved_at, polls = c.polls + 1,"
             " records = c.records + excluded.records, last_poll_at = excluded.last_poll_at, last_ok_at = excluded.last_ok_at, last_error = ''",
-            (feed, json.dumps(cursor), at, records, at, at),
+            (feed, json.dumps(cursor), self._topic_id(feed), at, records, at, at),
         )
 
     def failed(self, feed: str, error: str, at: datetime) -> None:

@@ -159,6 +159,7 @@ CREATE INDEX dead_letter_feed ON dead_letter (feed, last_at DESC);
 CREATE TABLE connector_cursor (
     feed          text        PRIMARY KEY,
     cursor        jsonb       NOT NULL DEFAULT '{}',
+    topic_id      text        NOT NULL DEFAULT '',  -- the topic the records went into
     saved_at      timestamptz NOT NULL,
     polls         bigint      NOT NULL DEFAULT 0,
     records       bigint      NOT NULL DEFAULT 0,

@@ -1,0 +1,52 @@
+"""Where a connector goes on, and that it begins again when the topic it wrote into is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg_pool import ConnectionPool
+
+from ioc.errors import Unavailable
+from ioc.store.cursors import Cursors
+
+NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def pool(database: str) -> Iterator[ConnectionPool[psycopg.Connection[Any]]]:
+    with ConnectionPool(database, min_size=1, open=True) as pool:
+        yield pool
+
+
+def test_a_saved_cursor_is_found_again_and_polls_are_counted(pool: ConnectionPool[Any]) -> None:
+    cursors = Cursors(pool)
+    assert cursors.load("f") == {}
+    cursors.failed("f", "timed out", NOW)
+    cursors.save("f", {"page": 3}, records=7, at=NOW)
+    cursors.save("f", {"page": 4}, records=1, at=NOW)
+    assert cursors.load("f") == {"page": 4}
+    with pool.connection() as conn:
+        assert conn.execute("SELECT polls, records, errors, last_error FROM connector_cursor").fetchone() == (3, 8, 1, "")
+
+
+def test_a_failed_poll_leaves_the_cursor_where_it_was(pool: ConnectionPool[Any]) -> None:
+    cursors = Cursors(pool)
+    cursors.save("f", {"page": 3}, records=1, at=NOW)
+    cursors.failed("f", "HTTP 500", NOW)
+    assert cursors.load("f") == {"page": 3}
+
+
+def test_a_cursor_of_a_topic_that_is_gone_counts_no_more(pool: ConnectionPool[Any]) -> None:
+    Cursors(pool, lambda feed: "old").save("f", {"page": 3}, records=1, at=NOW)
+    assert Cursors(pool, lambda feed: "old").load("f") == {"page": 3}
+    assert Cursors(pool, lambda feed: "new").load("f") == {}
+
+
+def test_an_absent_database_is_told_apart_from_a_mistake() -> None:
+    with ConnectionPool("postgresql://nobody@127.0.0.1:1/none", min_size=0, open=True, reconnect_timeout=1, timeout=1) as pool:
+        with pytest.raises(Unavailable):
+            Cursors(pool).load("f")
