@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ioc.connect import Context, Page, Record, Skip, Walk, digest, each_part, fields
@@ -82,7 +83,7 @@ class _State:
 def poll(connector: Open311, context: Context[Any]) -> Iterator[Page]:
     """Yield new requests, changed ones, and what a sweep finds."""
     state = _State(context)
-    yield from each_part((lambda: _newest(connector, context, state), lambda: _watched(connector, context, state), lambda: _sweep(connector, context, state)))
+    yield from each_part(partial(part, connector, context, state) for part in (_newest, _watched, _sweep))
 
 
 def _newest(connector: Open311, context: Context[Any], state: _State) -> Iterator[Page]:
@@ -107,7 +108,7 @@ def _watched(connector: Open311, context: Context[Any], state: _State) -> Iterat
         if not chunk:
             continue
         answer = context.http.get(_path(context), {**_common(context), "service_request_id": ",".join(chunk)})
-        records = connector.read(answer.document(), context)
+        records = connector.read(connector.document(answer), context)
         state.turn = chunk[-1] if len(todo) < len(ids) else ""
         yield Page(state.fresh(records))
     if todo:
@@ -137,7 +138,7 @@ def _window(connector: Open311, context: Context[Any], start: datetime, end: dat
     while True:
         params = {**_common(context), "start_date": _stamp(start), "end_date": _stamp(end), "page": page, "page_size": size}
         answer = context.http.get(_path(context), params)
-        records = connector.read(answer.document(), context)
+        records = connector.read(connector.document(answer), context)
         walk.step(f"{page}")
         found = {_id(record) for record in records}
         if found <= ids:  # empty, or the server knows no pages and answers the same again

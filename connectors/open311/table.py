@@ -28,7 +28,7 @@ def poll(connector: Open311, context: Context[Any]) -> Iterator[Page]:
         return
     marks: dict[str, str] = dict(saved.get("rows") or {})
     fresh = []
-    for record in connector.read(answer.document(keep=COLUMNS), context):
+    for record in connector.read(connector.document(answer), context):
         key = str(record.value.get("Unique Key", "")) if isinstance(record.value, dict) else ""
         mark = digest(record.value)
         if marks.get(key) == mark:

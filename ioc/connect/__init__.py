@@ -17,8 +17,9 @@ from ioc.connect.connector import (
     each_part,
     rows,
     unknown_layout,
+    unreadable_record,
 )
-from ioc.connect.decode import Document, Row, children, decode, local
+from ioc.connect.decode import Defect, Document, Row, children, decode, local
 from ioc.connect.errors import Fatal, Missing, Retriable, Skip, Unreachable, Unreadable
 from ioc.connect.http import Answer, Http, Known
 from ioc.privacy import FieldClass, mask_page, scrub, shown
@@ -27,6 +28,7 @@ __all__ = [
     "Answer",
     "Connector",
     "Context",
+    "Defect",
     "Document",
     "Fatal",
     "FieldClass",
@@ -56,4 +58,5 @@ __all__ = [
     "scrub",
     "shown",
     "unknown_layout",
+    "unreadable_record",
 ]

@@ -8,6 +8,7 @@ publishing, and saving the cursor only when the broker has everything.
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,9 +22,9 @@ from pydantic import BaseModel, ConfigDict
 
 from ioc.areas import Areas
 from ioc.config import Feed
-from ioc.connect.decode import Defect, Document, NotANumber, Row
+from ioc.connect.decode import Defect, Document, NotANumber, Row, decode
 from ioc.connect.errors import Retriable, Skip, Unreachable, Unreadable
-from ioc.connect.http import Http
+from ioc.connect.http import Answer, Http
 from ioc.events import Event, Fact, make
 from ioc.privacy import FieldClass, mask_page, shown
 
@@ -153,6 +154,7 @@ class Connector(ABC, Generic[O_co]):
     options: type[O_co]
     fields: Mapping[str, FieldClass]  # dotted path in a record -> class; a field not named here is personal
     columns: tuple[str, ...] = ()  # column names an excerpt of a broken CSV may show
+    cut: re.Pattern[str] | None = None  # what is thrown away before a document is parsed
     contradictions: bool = True  # two contents of one thing at one time on one page: the second is refused
 
     @abstractmethod
@@ -166,6 +168,14 @@ class Connector(ABC, Generic[O_co]):
     @abstractmethod
     def map(self, record: Record, context: Context[Any]) -> list[Event]:
         """Return the events of one record, at least one; raise `Skip`."""
+
+    def decode(self, body: bytes, content_type: str = "", charset: str = "") -> Document:
+        """Return the document in `body`; raise `Unreadable`."""
+        return decode(body, content_type=content_type, charset=charset, keep=self.columns, cut=self.cut)
+
+    def document(self, answer: Answer) -> Document:
+        """Return the document of an answer; raise `Unreadable`."""
+        return self.decode(answer.body, answer.content_type, answer.charset)
 
     def read(self, document: Document, context: Context[Any]) -> list[Record]:
         """Return the records of a document, those that cannot be used marked with their defect."""
@@ -212,6 +222,11 @@ def rows(document: Document, kind: str = "") -> list[Record]:
     return [Record(row.value, kind, {"line": row.line}, row.defect) for row in document.value if isinstance(row, Row)]
 
 
+def unreadable_record(exc: Unreadable, kind: str = "") -> Record:
+    """Return a document among many that could not be read as a record: one dead letter, and the others go on."""
+    return Record(exc.excerpt, kind, defect=Defect(exc.cause, str(exc), repair=exc.repair))
+
+
 def unknown_layout(document: Document, wanted: str, keep: tuple[str, ...] = ()) -> Unreadable:
     """Return the refusal of a document that is readable and is not what this connector reads."""
     found = {"json": "JSON", "ndjson": "NDJSON", "xml": "XML", "csv": "a table"}[document.kind]
@@ -245,6 +260,7 @@ class Seen:
         if isinstance(saved, dict):
             self._groups = {int(key): set(marks) for key, marks in saved.items()}
         self._known = {mark for marks in self._groups.values() for mark in marks}
+        self.full = False  # did the last `save` forget something for want of room?
 
     def new(self, value: Any, at: datetime | None) -> bool:
         """Return whether this content was not seen yet, and remember it under the source's time `at`."""
@@ -263,12 +279,18 @@ class Seen:
         oldest = int(since.timestamp())
         kept: dict[str, list[str]] = {}
         room = self._limit
+        self.full = False
         for key in sorted(self._groups, reverse=True):
-            if (key and key < oldest) or room <= 0:
+            if key and key < oldest:
                 continue
+            self.full = self.full or len(self._groups[key]) > room
             marks = sorted(self._groups[key])[:room]
-            kept[str(key)] = marks
+            if marks:
+                kept[str(key)] = marks
             room -= len(marks)
+        if len(self._known) > 4 * self._limit:  # a long first reading must not fill the memory
+            self._groups = {int(key): set(marks) for key, marks in kept.items()}
+            self._known = {mark for marks in self._groups.values() for mark in marks}
         return kept
 
 

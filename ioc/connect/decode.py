@@ -70,11 +70,16 @@ class Document(Struct):
     not_numbers: bool = False
 
 
-def decode(body: bytes, *, content_type: str = "", charset: str = "", keep: tuple[str, ...] = ()) -> Document:
-    """Return the document in `body`; raise `Unreadable`. `keep`: column names an excerpt may show."""
+def decode(body: bytes, *, content_type: str = "", charset: str = "", keep: tuple[str, ...] = (), cut: re.Pattern[str] | None = None) -> Document:
+    """Return the document in `body`; raise `Unreadable`.
+
+    `keep`: column names an excerpt may show. `cut`: what is thrown away before anything is parsed (attachments).
+    """
     if body.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise Unreadable("spreadsheet", "the answer is a spreadsheet or an archive, not text", repair="export CSV (UTF-8) or JSON")
     text = text_of(body, charset)
+    if cut is not None:
+        text = cut.sub("", text)
     start = text.lstrip()
     if not start:
         raise Unreadable("empty", "the answer is empty", repair="answer [] or {} when there is nothing")

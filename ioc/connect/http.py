@@ -20,7 +20,6 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import httpx
 from msgspec import Struct
 
-from ioc.connect.decode import Document, decode
 from ioc.connect.errors import Fatal, Missing, Retriable, Unreachable, Unreadable
 
 USER_AGENT = "ioc-connector/0.1"
@@ -61,10 +60,6 @@ class Answer(Struct, frozen=True):
     def modified_at(self) -> datetime | None:
         """When the source says the document changed, aware, or None."""
         return _http_date(self.headers.get("last-modified", ""))
-
-    def document(self, keep: tuple[str, ...] = ()) -> Document:
-        """Return the decoded body; raise `Unreadable`."""
-        return decode(self.body, content_type=self.content_type, charset=self.charset, keep=keep)
 
 
 class Http:

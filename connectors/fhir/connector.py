@@ -1,0 +1,106 @@
+"""Reading a FHIR server: Location, Encounter, Immunization by _lastUpdated, following opaque next links.
+
+The cursor: {resource: {"since": newest lastUpdated, "from": where the next search starts, "seen": marks},
+"areas": {facility: commune}}. A search never shows deletions; `entered-in-error` counts as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field
+
+from connectors.fhir import bundle, resources
+from ioc.connect import Connector, Context, Document, Options, Page, Record, Seen, Skip, Walk, each_part, fields
+from ioc.events import MAX_AHEAD, Event
+
+Resource: TypeAlias = Literal["Location", "Encounter", "Immunization"]
+RESOURCES: tuple[Resource, ...] = ("Location", "Encounter", "Immunization")
+
+
+class FhirOptions(Options):
+    resources: list[Resource] = Field(list(RESOURCES), description="Which resources are asked for; Location first, it says where a facility is.")
+    page_size: int = Field(200, ge=1, le=5000, description="_count: resources a page.")
+    overlap_s: int = Field(60, ge=0, le=86_400, description="How far back of the newest _lastUpdated the next search starts.")
+    commune_system: str = Field("urn:vn:gso:commune", description="Identifier system or extension url that carries a Location's commune code.")
+
+
+class Fhir(Connector[FhirOptions]):
+    name = "fhir"
+    version = "1"
+    options = FhirOptions
+    fields = resources.FIELDS
+
+    def poll(self, context: Context[Any]) -> Iterator[Page]:
+        reading = _Reading(self, context)
+        return each_part([partial(reading.resource, name) for name in context.options.resources])
+
+    def split(self, document: Document, context: Context[Any]) -> list[Record]:
+        return bundle.split(document, context)
+
+    def map(self, record: Record, context: Context[Any]) -> list[Event]:
+        return resources.to_events(record, context)
+
+
+class _Reading:
+    """One poll: the searches and the cursor they share."""
+
+    def __init__(self, connector: Fhir, context: Context[Any]) -> None:
+        self._connector, self._context = connector, context
+        self._cursor: dict[str, Any] = {name: context.cursor[name] for name in RESOURCES if name in context.cursor}
+        self._cursor["areas"] = bundle.facility_areas(context)  # grows while pages are read
+
+    def resource(self, name: str) -> Iterator[Page]:
+        """Yield what changed of one resource since its own cursor."""
+        context = self._context
+        saved = self._cursor.get(name, {})
+        seen = Seen(saved.get("seen"))
+        newest = _time(saved.get("since"))
+        start = _time(saved.get("from")) or (None if name == "Location" else context.oldest)
+        params = {"_sort": "_lastUpdated", "_count": context.options.page_size}
+        if start is not None:
+            params["_lastUpdated"] = f"gt{start.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
+        answer = context.http.get(name, params, accept="application/fhir+json")
+        walk, sorted_ = Walk(), True
+        while True:
+            document = self._connector.document(answer)
+            bundle.refuse_outcome(document)
+            records = self._connector.read(document, context)
+            walk.step(answer.url, [record.value for record in records])
+            times = [at for at in map(self._updated, records) if at is not None]
+            sorted_ = sorted_ and times == sorted(times) and (not times or newest is None or times[-1] >= newest)
+            newest = max([*times, *([newest] if newest else [])], default=None)
+            link = bundle.next_link(document)
+            fresh = [record for record in records if seen.new(record.value, self._updated(record))]
+            if newest is not None and (sorted_ or link is None):
+                # Only a server that keeps the order may be left in the middle of a walk.
+                self._cursor[name] = self._saved(newest, seen)
+            yield Page(fresh, dict(self._cursor))
+            if link is None:
+                return
+            answer = context.http.get(context.http.absolute(link, answer.url), accept="application/fhir+json")
+
+    def _saved(self, newest: datetime, seen: Seen) -> dict[str, Any]:
+        since = newest - timedelta(seconds=self._context.options.overlap_s)
+        marks = seen.save(since)
+        kept = [int(key) for key in marks if key != "0"]
+        start = max(since, datetime.fromtimestamp(min(kept), UTC)) if seen.full and kept else since
+        # One second less: "gt" leaves out what happened in that very second.
+        return {"since": newest.isoformat(), "from": (start - timedelta(seconds=1)).isoformat(), "seen": marks}
+
+    def _updated(self, record: Record) -> datetime | None:
+        meta = record.value.get("meta") if isinstance(record.value, dict) else None
+        try:
+            at = fields.moment(meta.get("lastUpdated"), "meta.lastUpdated") if isinstance(meta, dict) else None
+        except Skip:
+            return None  # said when the record is mapped
+        return at if at is not None and at <= self._context.now + MAX_AHEAD else None
+
+
+def _time(saved: Any) -> datetime | None:
+    return datetime.fromisoformat(saved) if isinstance(saved, str) else None
+
+
