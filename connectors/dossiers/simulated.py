@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ioc.clock import ICT
+from ioc.simulator.case import Case
 from ioc.simulator.chance import below, mix, pick, unit
-from ioc.simulator.flow import Case
 from ioc.simulator.places import citizen_number, person, phone, street
 from ioc.simulator.province import Province
 from ioc.simulator.rhythm import OFFICE
@@ -136,7 +136,7 @@ class Dossiers:
         }  # fmt: skip
 
     def _date(self, story: float | None) -> str:
-        return self.province.local(story).strftime("%Y%m%d%H%M%S") if story is not None else ""
+        return self.province.stamp(story) if story is not None else ""
 
     # -- the protocol -----------------------------------------------------------------------------------------------
     async def listing(self, request: Request) -> Response:
@@ -154,13 +154,13 @@ class Dossiers:
             page, total = 1, 10**9
         else:
             total = len(changes)
-        cases = self.flow.cases(changes.where(slice((page - 1) * size, page * size)), until)
+        cases = self.flow.cases(changes.where(slice((page - 1) * size, page * size)))
         rows = self.province.faults.shake(FEED, [self.record(case) for case in cases])
         return json_response({"error_code": "00", "message": "Thành công", "tongSo": total, "trang": page, "soLuong": size, "hoSo": rows})
 
     def truth(self, since: float, until: float) -> Iterable[dict[str, Any]]:
         """Each dossier that changed in the window, as it stood at its end."""
-        for case in self.flow.cases(self.flow.changes(since, until), until):
+        for case in self.flow.cases(self.flow.changes(since, until)):
             row = self.record(case)
             yield {
                 "id": row["MaHoSo"], "status": row["TrangThaiHoSo"], "category": row["MaLinhVuc"], "channel": row["HinhThuc"],

@@ -15,8 +15,8 @@ from xml.sax.saxutils import escape
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ioc.simulator.case import CORRECTED, Case
 from ioc.simulator.chance import below, pick, unit, weighted
-from ioc.simulator.flow import CORRECTED, Case
 from ioc.simulator.places import person, phone
 from ioc.simulator.province import Province
 from ioc.simulator.rhythm import OFFICE
@@ -66,7 +66,7 @@ class Documents:
 
     def __init__(self, province: Province) -> None:
         self.province = province
-        self.flow = province.flow(FEED, FEED, SCRIPTS, OFFICE, share=0.12, thin_per_day=25)
+        self.flow = province.flow(FEED, FEED, SCRIPTS, OFFICE, share=0.12, thin_per_day=15, full_events=200)
 
     # -- what a document is -----------------------------------------------------------------------------------------
     def sent(self, case: Case) -> float:
@@ -157,7 +157,7 @@ class Documents:
         changes = self.flow.changes(told - 1, now, latest=False)
         skip = min(seen, int((changes.told == told).sum()))
         page = changes.where(slice(skip, skip + size))
-        names = [f"{case.ref}-{step}" for case, step in zip(self.flow.cases(page, now), page.step.tolist(), strict=True)]
+        names = [f"{case.ref}-{step}" for case, step in zip(self.flow.cases(page), page.step.tolist(), strict=True)]
         following = after or "0.0"
         if len(page) and not self.province.faults.hit(FEED, "endless_next"):
             last = page.told[-1]
@@ -180,7 +180,7 @@ class Documents:
 
     def truth(self, since: float, until: float) -> Iterable[dict[str, Any]]:
         """Each document of which something was told in the window, with the status codes told up to its end, in order."""
-        for case in self.flow.cases(self.flow.changes(since, until), until):
+        for case in self.flow.cases(self.flow.changes(since, until)):
             steps = case.script.steps[: case.step + 1]
             sender, receiver = self.parties(case.key)
             yield {

@@ -16,8 +16,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ioc.simulator.case import Case
 from ioc.simulator.chance import below, pick, unit, weighted
-from ioc.simulator.flow import Case, Flow
+from ioc.simulator.flow import Flow
 from ioc.simulator.places import person, place_key
 from ioc.simulator.province import Province
 from ioc.simulator.rhythm import CLINIC, OFFICE
@@ -149,7 +150,7 @@ class Health:
         else:
             flow = self.flows[kind]
             changes = flow.changes(since, until)
-            total, rows = len(changes), [self.render[kind](c) for c in flow.cases(changes.where(slice(offset, offset + size)), until)]
+            total, rows = len(changes), [self.render[kind](c) for c in flow.cases(changes.where(slice(offset, offset + size)))]
         base = f"{request.url.scheme}://{request.url.netloc}/{FEED}/fhir"
         links = [{"relation": "self", "url": str(request.url)}]
         if self.province.faults.hit(FEED, "endless_next"):
@@ -202,7 +203,7 @@ class Health:
             if since < self.province.story(instant(row["meta"]["lastUpdated"])) <= until:
                 yield {"resource": "Location", "id": row["id"], "status": row["status"], "area": row["identifier"][0]["value"]}
         for kind, flow in self.flows.items():
-            for case in flow.cases(flow.changes(since, until), until):
+            for case in flow.cases(flow.changes(since, until)):
                 row = self.render[kind](case)
                 code = row["class"]["code"] if kind == "Encounter" else row["vaccineCode"]["coding"][0]["code"]
                 place = row["location"][0]["location"] if kind == "Encounter" else row["location"]

@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ioc.clock import ICT, day_start
+from ioc.simulator.case import Case
 from ioc.simulator.chance import below, key_of, normal, pick, unit
-from ioc.simulator.flow import Case
 from ioc.simulator.places import place_key
 from ioc.simulator.province import Province
 from ioc.simulator.rhythm import FLU, OFFICE, is_school_day
@@ -234,7 +234,7 @@ class Education:
             changes = self.flow.changes(since, until)
             skip = max(0, offset - total)
             page = changes.where(slice(skip, skip + size - len(rows)))
-            rows, total = rows + [self.enrolment(case) for case in self.flow.cases(page, until)], total + len(changes)
+            rows, total = rows + [self.enrolment(case) for case in self.flow.cases(page)], total + len(changes)
         return total, rows
 
     async def files(self, request: Request) -> Response:

@@ -14,8 +14,8 @@ from xml.sax.saxutils import escape
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ioc.simulator.case import DAY, Case
 from ioc.simulator.chance import below, pick, unit, weighted
-from ioc.simulator.flow import DAY, Case
 from ioc.simulator.places import person, phone, street
 from ioc.simulator.province import Province
 from ioc.simulator.rhythm import CITIZEN
@@ -159,10 +159,10 @@ class Reports:
         if self.province.faults.hit(FEED, "endless_next"):
             page = 1
         if "status" in q or "service_code" in q:
-            rows = [row for row in (self.record(c, extended=extended) for c in self.flow.cases(changes, now)) if _matches(row, q)]
+            rows = [row for row in (self.record(c, extended=extended) for c in self.flow.cases(changes)) if _matches(row, q)]
             rows = rows[(page - 1) * size : page * size]
         else:
-            rows = [self.record(c, extended=extended) for c in self.flow.cases(changes.where(slice((page - 1) * size, page * size)), now)]
+            rows = [self.record(c, extended=extended) for c in self.flow.cases(changes.where(slice((page - 1) * size, page * size)))]
         return self.province.faults.shake(FEED, rows)
 
     def _by_id(self, name: str, *, extended: bool) -> list[dict[str, Any]]:
@@ -171,7 +171,7 @@ class Reports:
 
     def truth(self, since: float, until: float) -> Iterable[dict[str, Any]]:
         """Each report opened in the window, as it stood at its end."""
-        for case in self.flow.cases(self.flow.opened(max(since, until - WINDOW_S), until, until), until):
+        for case in self.flow.cases(self.flow.opened(max(since, until - WINDOW_S), until, until)):
             row = self.record(case)
             yield {
                 "id": row["service_request_id"], "status": row["status"], "native_status": case.what, "category": row["service_code"],

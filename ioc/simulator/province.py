@@ -9,20 +9,35 @@ days is resolved within minutes, and nothing is dated ahead of the clocks of tho
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 from ioc.areas import load
 from ioc.clock import ICT, Clock, system_clock
+from ioc.simulator.case import DAY
 from ioc.simulator.faults import Faults
-from ioc.simulator.flow import DAY, Flow
+from ioc.simulator.flow import Flow
 from ioc.simulator.places import Places
 from ioc.simulator.rhythm import Profile, nonstop, office
 from ioc.simulator.stream import Script, Scripts, Stream
 
 HISTORY_DAYS = 21  # how far back a source lists what changed
-_FULL_EVENTS = 1500  # how many events of the full rate a feed already has when the simulator starts
+FULL_EVENTS = 800  # how many events of the full rate a kind already has when the simulator starts
 _FULL_S = (5.0, 7200.0)
+
+
+_ICT_S = 7 * 3600
+
+
+@lru_cache(4000)
+def _day_text(day: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+
+
+@lru_cache(90_000)
+def _second_text(second: int) -> str:
+    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
 
 
 class Injectable(Protocol):
@@ -72,18 +87,28 @@ class Province:
 
     def iso(self, story: float) -> str:
         """Return the wall time as `2026-11-22T08:00:00+07:00`."""
-        return self.local(story).isoformat(timespec="seconds" if self.speed == 1 else "microseconds")
+        if self.speed != 1:
+            return self.local(story).isoformat(timespec="microseconds")
+        day, second = divmod(int(story) + _ICT_S, DAY)
+        return f"{_day_text(day)}T{_second_text(second)}+07:00"
 
-    def flow(self, feed: str, name: str, scripts: list[Script], profile: Profile, *, share: float, thin_per_day: float, nights: bool = False) -> Flow:
+    def stamp(self, story: float) -> str:
+        """Return the wall time as national systems write it: `20261122080000`."""
+        wall = story if self.speed == 1 else self.wall(story).timestamp()
+        day, second = divmod(int(wall) + _ICT_S, DAY)
+        return _day_text(day).replace("-", "") + _second_text(second).replace(":", "")
+
+    def flow(self, feed: str, name: str, scripts: list[Script], profile: Profile, *, share: float, thin_per_day: float, nights: bool = False, full_events: float = FULL_EVENTS) -> Flow:
         """Return the cases of one kind.
 
         `share`: this kind's part of all events a second (an event = a step); `thin_per_day`: cases a day in the history
-        that is always there; `nights`: work goes on at night and on days off.
+        that is always there; `nights`: work goes on at night and on days off; `full_events`: how much of the bulk is there
+        when the simulator starts.
         """
         tables = Scripts(scripts)
         rate = self.rate * share / tables.steps_a_case / self.speed  # cases a story second
         thin = min(thin_per_day / DAY, rate)
-        full = min(max(_FULL_EVENTS / (self.rate * share), _FULL_S[0]), _FULL_S[1])
+        full = min(max(full_events / (self.rate * share), _FULL_S[0]), _FULL_S[1])
         flow = Flow(
             Stream(self.seed, f"{name}/thin", thin, profile, tables, 3600),
             Stream(self.seed, f"{name}/bulk", rate - thin, profile, tables),

@@ -115,6 +115,13 @@ class Pace:
         hour = np.clip(np.searchsorted(self._done, work, side="right") - 1, 0, len(self._weight) - 1)
         return ORIGIN + hour * HOUR + (work - self._done[hour]) / self._weight[hour]
 
+    def after(self, t: float, seconds: float) -> float:
+        """Return the story time, in whole seconds, so many seconds of work after `t` (for one value; fast)."""
+        hour = min(max(int(t - ORIGIN) // HOUR, 0), len(self._weight) - 1)
+        work = float(self._done[hour]) + float(self._weight[hour]) * (t - ORIGIN - hour * HOUR) + seconds
+        hour = min(int(self._done.searchsorted(work, side="right")) - 1, len(self._weight) - 1)
+        return float(int(ORIGIN + hour * HOUR + (work - float(self._done[hour])) / float(self._weight[hour]) + 1e-3))
+
 
 @cache
 def office() -> Pace:
