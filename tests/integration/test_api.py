@@ -1,0 +1,204 @@
+"""The contract over HTTP: health, KPIs, posting events, tokens, metrics, the live link."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from ioc import auth, config, ingest, web
+from ioc.config import Broker, Config, Database
+
+ROOT = Path(__file__).parents[2]
+FEED = "incident-reports"
+
+
+@pytest.fixture
+def settings(database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.chdir(ROOT)
+    loaded = config.load(ROOT / "config.yaml")
+    return loaded.model_copy(update={"database": Database(dsn=database), "broker": broker})
+
+
+@pytest.fixture
+def client(settings: Config) -> Iterator[TestClient]:
+    with TestClient(web.build(settings)) as client:
+        yield client
+
+
+@pytest.fixture
+def source(database: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token(database, 'source')}", "Content-Type": "application/cloudevents+json"}
+
+
+def token(dsn: str, role: str, name: str = "test") -> str:
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        return auth.create(conn, name, role, datetime.now(UTC))
+
+
+@pytest.fixture
+def ingesting(settings: Config) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=ingest.Ingest(settings, stop).run)
+    thread.start()
+    yield
+    stop.set()
+    thread.join(timeout=60)
+
+
+def event(n: int = 1, **changes: Any) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    data = {"status": "open", "category": "cay-xanh", "title": "Cây xanh", "area": "05443", "opened_at": now.isoformat(), "due_at": (now + timedelta(days=2)).isoformat()}
+    whole = {"specversion": "1.0", "id": f"e{n}", "source": "/test", "type": "vn.ioc.case.v1", "subject": f"c{n}", "time": now.isoformat(), "data": data}
+    return whole | changes
+
+
+def until(what: Callable[[], bool], within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    while not what():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.1)
+
+
+def test_health_names_servers_and_every_feed(client: TestClient, settings: Config) -> None:
+    answer = client.get("/healthz")
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["status"] == "degraded"  # no feed ever spoke
+    assert body["broker"]["reachable"] is True
+    assert body["database"]["edition"] in ("community", "apache", "none")
+    assert [feed["feed"] for feed in body["feeds"]] == [feed.feed for feed in settings.feeds]
+    assert {feed["state"] for feed in body["feeds"]} == {"never"}
+
+
+def test_a_posted_event_is_seen_in_the_kpi_and_twice_is_once(client: TestClient, source: dict[str, str], ingesting: None) -> None:
+    one = event()
+    for _ in range(3):
+        assert client.post(f"/api/events/{FEED}", content=json.dumps(one), headers=source).status_code == 202
+    until(lambda: client.get("/api/kpis/incidents_opened_today").json()["value"] == 1)
+    until(lambda: next(f for f in client.get("/healthz").json()["feeds"] if f["feed"] == FEED)["duplicates"] == 2)
+    tile = client.get("/api/kpis/incidents_opened_today").json()
+    assert tile["as_of"] is not None
+    assert tile["spark"][-1] == tile["value"]
+    assert client.get("/api/kpis/incidents_opened_today?area=05443").json()["value"] == 1
+    assert client.get("/api/kpis/incidents_opened_today?area=01840").json()["value"] in (0, None)
+    listed = {t["kpi"]: t["value"] for t in client.get("/api/kpis").json()}
+    assert listed["incidents_opened_today"] == 1
+
+
+def test_a_batch_is_taken_whole_or_not_at_all(client: TestClient, source: dict[str, str]) -> None:
+    headers = source | {"Content-Type": "application/cloudevents-batch+json"}
+    good = client.post(f"/api/events/{FEED}", content=json.dumps([event(1), event(2)]), headers=headers)
+    assert (good.status_code, good.json()) == (202, {"accepted": 2})
+    assert client.post(f"/api/events/{FEED}", content="[]", headers=headers).json() == {"accepted": 0}
+    bad = client.post(f"/api/events/{FEED}", content=json.dumps([event(3), event(4, time="2099-01-01T00:00:00Z"), event(5, id="")]), headers=headers)
+    assert bad.status_code == 400
+    assert [(r["index"], r["cause"]) for r in bad.json()["refused"]] == [(1, "time_ahead"), (2, "missing_id")]
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        (b"{", "bad_json"),
+        (b"[" * 100_000, "bad_json"),
+        (b"\xff\xfe", "bad_json"),
+        (json.dumps(event(data={"status": "open", "area": "1840"})).encode(), "unknown_area"),
+        (json.dumps(event(data={"status": "open", "area": "05431"})).encode(), "unknown_area"),
+        (json.dumps(event(data={"status": "open", "title": "x" * 5000})).encode(), "text_too_long"),
+        (json.dumps(event(time="2026-11-22T08:00:00")).encode(), "no_zone"),
+        (json.dumps(event(data={"rating": "good"})).encode(), "bad_data"),
+    ],
+)
+def test_a_bad_event_is_refused_with_its_cause(client: TestClient, source: dict[str, str], body: bytes, cause: str) -> None:
+    answer = client.post(f"/api/events/{FEED}", content=body, headers=source)
+    assert answer.status_code == 400
+    assert answer.json()["refused"][0]["cause"] == cause
+
+
+def test_ten_megabytes_are_refused_before_they_are_read(client: TestClient, source: dict[str, str]) -> None:
+    assert client.post(f"/api/events/{FEED}", content=b"x" * 10_000_000, headers=source).status_code == 413
+
+
+def test_posting_needs_a_source_token_a_known_feed_and_the_right_content_type(client: TestClient, source: dict[str, str], database: str) -> None:
+    body = json.dumps(event())
+    assert client.post(f"/api/events/{FEED}", content=body).status_code == 401
+    assert client.post(f"/api/events/{FEED}", content=body, headers={"Authorization": "Bearer ioc_wrong"}).status_code == 401
+    viewer = {"Authorization": f"Bearer {token(database, 'viewer', 'v')}"}
+    assert client.post(f"/api/events/{FEED}", content=body, headers=source | viewer).status_code == 403
+    assert client.post("/api/events/no-such-feed", content=body, headers=source).status_code == 404
+    assert client.post(f"/api/events/{FEED}", content=body, headers=source | {"Content-Type": "text/html"}).status_code == 415
+
+
+def test_questions_that_make_no_sense_get_a_sentence(client: TestClient) -> None:
+    assert client.get("/api/kpis/no_such_kpi").status_code == 404
+    for query, word in (("area=99999", "99999"), ("at=yesterday", "yesterday"), ("at=2026-11-22T08:00:00", "zone"), ("period=decade", "decade")):
+        answer = client.get(f"/api/kpis/incidents_open?{query}")
+        assert answer.status_code == 400
+        assert word in answer.json()["error"]
+
+
+def test_every_kpi_can_be_explained(client: TestClient) -> None:
+    for tile in client.get("/api/kpis").json():
+        explained = client.get(f"/api/kpis/{tile['kpi']}/explain").json()
+        assert explained["kpi"] == tile["kpi"]
+        assert "SELECT" in json.dumps(explained)
+
+
+def test_metrics_speak_prometheus(client: TestClient) -> None:
+    text = client.get("/metrics").text
+    assert f'ioc_feed_state{{feed="{FEED}",state="never"}} 1.0' in text
+    assert 'ioc_up{part="database"} 1.0' in text
+
+
+def test_the_api_pages_need_nothing_from_outside(client: TestClient) -> None:
+    page = client.get("/api/docs").text
+    assert "http://" not in page and "https://" not in page
+    assert client.get("/api/docs-static/swagger-ui-bundle.js").status_code == 200
+    assert "/api/kpis" in client.get("/api/openapi.json").json()["paths"]
+
+
+def test_the_live_link_begins_with_a_snapshot_and_sends_what_changed(client: TestClient, source: dict[str, str], ingesting: None) -> None:
+    view = next(iter(client.app.state.parts.hub.views))  # type: ignore[attr-defined]
+    with client.websocket_connect(f"/live?view={view}") as ws:
+        first = ws.receive_json()
+        assert first["snapshot"] is True and first["props"]
+        client.post(f"/api/events/{FEED}", content=json.dumps(event(9)), headers=source)
+        for _ in range(200):
+            message = ws.receive_json()
+            if "props" in message and not message.get("snapshot") and any("incidents" in name for name in message["props"]):
+                break
+        else:
+            pytest.fail("the change never came")
+
+
+def test_the_live_link_refuses_foreign_pages_unknown_views_and_revoked_tokens(client: TestClient, database: str) -> None:
+    view = next(iter(client.app.state.parts.hub.views))  # type: ignore[attr-defined]
+    with psycopg.connect(database, autocommit=True) as conn:
+        revoked = auth.create(conn, "screen", "screen", datetime.now(UTC))
+        auth.revoke(conn, "screen", datetime.now(UTC))
+    for url, headers, code in (
+        (f"/live?view={view}", {"origin": "http://elsewhere.example"}, 4401),
+        ("/live?view=nothing", {}, 4404),
+        (f"/live?view={view}&token={revoked}", {}, 4403),
+    ):
+        with client.websocket_connect(url, headers=headers) as ws, pytest.raises(WebSocketDisconnect) as closed:
+            ws.receive_json()
+        assert closed.value.code == code
+
+
+def test_a_closed_installation_asks_for_a_token(settings: Config, database: str) -> None:
+    closed = settings.model_copy(update={"web": settings.web.model_copy(update={"public": False})})
+    with TestClient(web.build(closed)) as client:
+        assert client.get("/api/kpis").status_code == 401
+        assert client.get("/healthz").status_code == 200
+        viewer = {"Authorization": f"Bearer {token(database, 'viewer')}"}
+        assert client.get("/api/kpis/incidents_open", headers=viewer).status_code == 200
