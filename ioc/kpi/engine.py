@@ -31,6 +31,7 @@ from ioc.kpi.catalogue import Catalogue, Formula, Kpi, Period, in_use
 from ioc.kpi.tile import Delta, Quality, State, Status, Target, Tile
 from ioc.kpi.tile import Period as TilePeriod
 from ioc.store.reader import Answer, AssetTerm, CaseTerm, FeedTimes, ObservationTerm, Question, Reader, Term, Windows
+from ioc.store.then import as_then
 
 SPARK = 14  # periods a spark shows, the asked one the last
 _FAR = date(9999, 12, 30)  # the day before the store's "no day"
@@ -70,7 +71,7 @@ class Engine:
         chosen = self.chosen(kpis)
         commune = self._commune(area)
         tiles: dict[str, Tile] = {}
-        with self._source(reader, at, known_at) as source:
+        with self.source(reader, at, known_at) as source:
             feeds = source.feeds()
             for windows, group in self._by_windows(chosen, at, days).items():
                 answer = source.answer(self.question(group, windows, at, area=commune, spark=True))
@@ -81,7 +82,7 @@ class Engine:
     def by_area(self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None) -> dict[str, float | None]:
         """Return the KPI's value for every commune, by code, from the same rows that make up the province's value."""
         (chosen,) = self.chosen([kpi])
-        with self._source(reader, at, known_at) as source:
+        with self.source(reader, at, known_at) as source:
             windows = Windows(self._windows(chosen.period, at, days).spans[SPARK - 1 : SPARK])
             answer = source.answer(self.question([chosen], windows, at, by_area=True))
             seen = any(feed in source.feeds() for feed in chosen.feeds)
@@ -141,15 +142,21 @@ class Engine:
         """Return the periods a tile of this KPI looks at, the asked one last but one: the last is what lies ahead."""
         return self._windows(kpi.period, at, days)
 
-    def source(self, reader: Reader, at: datetime, known_at: datetime | None) -> AbstractContextManager[Reader]:
-        """Return the reader of what is stored, or one of what was so at `at` and known at `known_at`."""
-        return self._source(reader, at, known_at)
+    def source(self, reader: Reader, at: datetime, known_at: datetime | None = None) -> AbstractContextManager[Reader]:
+        """Return the reader of what is stored, or one of what was so at `at` as known at `known_at` (None: now).
 
-    def _source(self, reader: Reader, at: datetime, known_at: datetime | None) -> AbstractContextManager[Reader]:
+        Raise `UserError` for a time that is not over, or from which raw events are no longer kept.
+        """
         now = self.clock()
-        if known_at is None and at >= now - _LIVE:
+        if at > now + _LIVE:
+            raise UserError(f"{at.isoformat()} lies ahead; a KPI can be asked of now or of an earlier time")
+        known_at = now if known_at is None else min(known_at, now)
+        if min(at, known_at) >= now - _LIVE:
             return nullcontext(reader)
-        return nullcontext(reader)
+        kept_days = min((feed.retention_days for feed in self.config.feeds), default=0)
+        if min(at, known_at) < now - timedelta(days=kept_days):
+            raise UserError(f"raw events are kept for {kept_days} days; what was so at {min(at, known_at).isoformat()} cannot be rebuilt")
+        return as_then(reader, sorted(self.cadence_s), at, known_at, self.zone)
 
     def _commune(self, area: str | None) -> str | None:
         if area is None or area == self.areas.province:

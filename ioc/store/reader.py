@@ -126,7 +126,7 @@ class FeedTimes(Struct, frozen=True):
     events: int = 0
 
 
-_RELATIONS = ("rollup_case", "rollup_total", "rollup_duration", "rollup_observation", "case_state", "asset_state")
+RELATIONS = ("rollup_case", "rollup_total", "rollup_duration", "rollup_observation", "case_state", "asset_state")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Relations:
     temporary: frozenset[str] = frozenset()
 
     def names(self) -> dict[str, sql.Composable]:
-        return {n: sql.Identifier("pg_temp", f"then_{n}") if n in self.temporary else sql.Identifier(n) for n in _RELATIONS}
+        return {n: sql.Identifier("pg_temp", f"then_{n}") if n in self.temporary else sql.Identifier(n) for n in RELATIONS}
 
 
 STORED = Relations()
@@ -172,8 +172,9 @@ class Reader:
             return {}
         statement = statement_for(question, self.relations)
         answer: Answer = {}
+        prepare = False if self.relations.temporary else None  # their names mean something else each time
         with self.conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-            for branch, bucket, area, sums in cursor.execute(statement.query, statement.params):
+            for branch, bucket, area, sums in cursor.execute(statement.query, statement.params, prepare=prepare):
                 for term, value in zip(statement.columns[branch], sums, strict=True):
                     if value is None:
                         continue
