@@ -256,7 +256,7 @@ class Postgres:
         log = self._log.with_name("initdb.log")
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
-        maker = Process(self._around(argv, "initdb", log), folder.with_name("initdb.pid"))
+        maker = Process(self._around(argv, "initdb", log), folder.with_name(folder.name + ".initdb.pid"))
         try:
             maker.start()
             code = maker.wait(_INITDB_S)
