@@ -161,10 +161,19 @@ def _last_error(log: Path) -> str:
 
 def _know_account(root: Path, account: Account) -> None:
     """Make the account known inside the folder: initdb asks for its name. Same number there and here."""
-    for name, line in (("passwd", f"{account.name}:x:{account.uid}:{account.gid}::/nonexistent:/usr/sbin/nologin"), ("group", f"{account.name}:x:{account.gid}:")):
-        file = root / "etc" / name
-        lines = [entry for entry in file.read_text(encoding="utf-8").splitlines() if entry.split(":")[0] != account.name]
-        if name == "passwd":  # a number the packages took for somebody else would win: ours goes first
-            file.write_text("\n".join([line, *lines]) + "\n", encoding="utf-8")
-        else:
-            file.write_text("\n".join([*lines, line]) + "\n", encoding="utf-8")
+    passwd = f"{account.name}:x:{account.uid}:{account.gid}::/nonexistent:/usr/sbin/nologin"
+    # A number the packages took for somebody else would win: ours goes first.
+    _put_first(root / "etc" / "passwd", passwd, account.name)
+    _put_first(root / "etc" / "group", f"{account.name}:x:{account.gid}:", account.name)
+
+
+def _put_first(file: Path, line: str, name: str) -> None:
+    """Make `line` the first of `file`, which is replaced as a whole: other servers may be starting from it."""
+    old = file.read_text(encoding="utf-8")
+    if old.startswith(line + "\n"):
+        return
+    others = [entry for entry in old.splitlines() if entry.split(":")[0] != name]
+    new = file.with_name(f"{file.name}.{os.getpid()}")
+    new.write_text("\n".join([line, *others]) + "\n", encoding="utf-8")
+    new.chmod(0o644)  # whatever our umask is: the server reads it without our rights
+    new.replace(file)
