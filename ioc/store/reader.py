@@ -21,7 +21,7 @@ from typing import Any, Literal, LiteralString, TypeAlias
 import psycopg
 from msgspec import Struct
 from psycopg import sql
-from psycopg.rows import class_row, tuple_row
+from psycopg.rows import class_row, dict_row, tuple_row
 from psycopg_pool import ConnectionPool
 
 from ioc.store.rollup import PROVINCE
@@ -182,6 +182,19 @@ class Reader:
                     values[bucket] = values.get(bucket, Decimal(0)) + value  # overdue has two branches
         return answer
 
+    def recent_events(self, terms: Sequence[Term], at: datetime, limit: int) -> list[dict[str, Any]]:
+        """Return the last raw events of the terms' feeds and kinds received until `at`: feed, subject, metric, time,
+        received_at, id, source, data. They hold no personal data: such never gets past a connector."""
+        found: list[dict[str, Any]] = []
+        for feed in dict.fromkeys(t.feed for t in terms):
+            own = [t for t in terms if t.feed == feed]
+            metrics = [t.metric for t in own if isinstance(t, ObservationTerm)]
+            asked = {"feed": feed, "kinds": sorted({kind_of(t) for t in own}), "metrics": metrics, "at": at, "limit": limit}
+            with self.conn.cursor(row_factory=dict_row) as cursor:
+                found += cursor.execute(_query("recent_events"), asked).fetchall()
+        found.sort(key=lambda row: row["received_at"], reverse=True)
+        return found[:limit]
+
     def next_due(self, feeds: Sequence[str], now: datetime) -> datetime | None:
         """Return the next instant after `now` at which an open case of these feeds becomes overdue."""
         row = self.conn.execute(_query("next_due"), {"feeds": list(feeds), "now": now}).fetchone()
@@ -194,6 +207,11 @@ def snapshot(source: str | ConnectionPool[Any]) -> Iterator[Reader]:
     with psycopg.connect(source) if isinstance(source, str) else source.connection() as conn, conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         yield Reader(conn)
+
+
+def kind_of(term: Term) -> int:
+    """Return the kind of event (event.kind) a term counts."""
+    return 1 if isinstance(term, ObservationTerm) else 3 if isinstance(term, AssetTerm) else 2
 
 
 def _query(name: str) -> LiteralString:

@@ -103,3 +103,10 @@ CROSS JOIN LATERAL (
     WHERE c.feed = f.feed AND c.status = 'open' AND NOT c.deleted AND c.due_at > %(now)s
     ORDER BY c.due_at LIMIT 1
 ) n
+
+-- name: recent_events
+-- The last raw events of a feed that a formula may have counted, newest arrival first.
+SELECT feed, subject, metric, time, received_at, id, source, data
+FROM event
+WHERE feed = %(feed)s AND kind = ANY(%(kinds)s::int[]) AND (metric = '' OR metric = ANY(%(metrics)s::text[])) AND received_at <= %(at)s
+ORDER BY received_at DESC LIMIT %(limit)s

@@ -1,0 +1,74 @@
+"""Where a number comes from: formula in words and in the very SQL that runs, its parts, its feeds, its last events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ioc.kpi.catalogue import Kpi
+from ioc.kpi.engine import Engine, in_symbols
+from ioc.kpi.tile import Words
+from ioc.kpi.words import in_words
+from ioc.store.reader import Reader, statement_for
+
+EVENTS = 10  # raw events an explanation shows
+
+
+def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None, at: datetime, known_at: datetime | None = None) -> dict[str, Any]:
+    """Return the explanation of a KPI as plain JSON values.
+
+    Keys: kpi, title, description, theme, value, unit, numerator, denominator, as_of, period, area, tile (whole),
+    formula {words {vi, en}, symbols, sql, parameters, version, since}, limits {better, watch, alarm, target},
+    feeds [{feed, title, state, cadence_s, as_of, received_at, checked_at, events}], events [{feed, subject, metric,
+    time, received_at, id, source, data}]. Raise `UserError` for an unknown KPI or area.
+    """
+    (chosen,) = engine.chosen([kpi])
+    with engine.source(reader, at, known_at) as source:
+        feeds = source.feeds()
+    tile = engine.evaluate(reader, [kpi], area=area, at=at, known_at=known_at)[kpi]
+    states = engine.feed_states(feeds, at)
+    titles = {feed.feed: Words(feed.title.vi, feed.title.en) for feed in engine.config.feeds}
+    named = [
+        {
+            "feed": feed,
+            "title": titles[feed],
+            "state": states[feed],
+            "cadence_s": engine.cadence_s[feed],
+            "as_of": feeds[feed].as_of if feed in feeds else None,
+            "received_at": feeds[feed].received_at if feed in feeds else None,
+            "checked_at": feeds[feed].checked_at if feed in feeds else None,
+            "events": feeds[feed].events if feed in feeds else 0,
+        }
+        for feed in chosen.feeds
+    ]
+    events = reader.recent_events(chosen.formula.terms, known_at or at, EVENTS)
+    found = {
+        "kpi": kpi,
+        "title": chosen.title,
+        "description": chosen.description,
+        "theme": chosen.theme,
+        "value": tile.value,
+        "unit": tile.unit,
+        "numerator": tile.numerator,
+        "denominator": tile.denominator,
+        "as_of": tile.as_of,
+        "period": tile.period,
+        "area": tile.area,
+        "tile": tile,
+        "formula": {"words": in_words(chosen, titles), "symbols": in_symbols(chosen.formula), **_statement(engine, reader, chosen, area, at)}
+        | {"version": chosen.version, "since": chosen.since},
+        "limits": {"better": chosen.better, "watch": chosen.watch, "alarm": chosen.alarm, "target": chosen.target},
+        "feeds": named,
+        "events": events,
+    }
+    plain: dict[str, Any] = msgspec.to_builtins(found, str_keys=True)
+    return plain
+
+
+def _statement(engine: Engine, reader: Reader, kpi: Kpi, area: str | None, at: datetime) -> dict[str, Any]:
+    """Return the SQL as it is sent, with its parameters: run by hand it gives the tile's numbers."""
+    commune = None if area == engine.areas.province else area
+    statement = statement_for(engine.question([kpi], engine.windows_of(kpi, at), at, area=commune, spark=True))
+    return {"sql": statement.query.as_string(reader.conn), "parameters": statement.params}
