@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -64,6 +65,28 @@ def convert(connector: Connector[Any], record: Record, context: Context[Any]) ->
         # A mistake in a connector must not stop the feed; it is counted, named and visible.
         log.error("a connector failed on a record", feed=context.feed.feed, connector=connector.name, error=type(exc).__name__, exc_info=True)
         return _letter(connector, record, context, Skip("connector_error", f"{connector.name} failed on this record: {type(exc).__name__}", repair="report it to the connector's author"))
+
+
+def convert_page(connector: Connector[Any], records: list[Record], context: Context[Any]) -> Iterator[list[Event] | DeadLetter]:
+    """Yield the outcome of each record of a page.
+
+    A page that shows one thing twice, at the same time and with different content, contradicts itself: the first is
+    taken, the second is a dead letter. (Later pages and polls may well bring a newer state of the same second.)
+    """
+    first: dict[tuple[Any, ...], str] = {}
+    for record in records:
+        outcome = convert(connector, record, context)
+        if connector.contradictions and not isinstance(outcome, DeadLetter):
+            clash = next((event for event in outcome if first.setdefault(_identity(event), event.id) != event.id), None)
+            outcome = outcome if clash is None else contradiction(connector, record, context, clash)
+        yield outcome
+
+
+def _identity(event: Event) -> tuple[Any, ...]:
+    data = event.data
+    if isinstance(data, Observation):
+        return event.type, event.subject, event.time, data.metric, data.period
+    return event.type, event.subject, event.time
 
 
 def page_letter(connector: Connector[Any], feed: str, exc: Unreadable, context: Context[Any]) -> DeadLetter:

@@ -20,11 +20,11 @@ from ioc.areas import Areas
 from ioc.clock import Clock
 from ioc.config import Feed
 from ioc.connect.connector import Connector, Context, Options, Page
-from ioc.connect.convert import contradiction, convert, page_letter
+from ioc.connect.convert import convert_page, page_letter
 from ioc.connect.errors import Retriable, Unreadable
 from ioc.connect.http import Http
 from ioc.connect.ports import Cursors, Publisher
-from ioc.events import DeadLetter, Event, Observation
+from ioc.events import DeadLetter
 
 COMMIT_EVERY = 2000  # records; bounds what a crash repeats and what waits for the broker
 
@@ -80,11 +80,7 @@ class Pump:
         return report
 
     def _publish(self, page: Page, context: Context[Any], publisher: Publisher, report: Report) -> None:
-        once = _Once() if self.connector.contradictions else None
-        for record in page.records:
-            outcome = convert(self.connector, record, context)
-            if once is not None and not isinstance(outcome, DeadLetter) and (clash := once.clash(outcome)):
-                outcome = contradiction(self.connector, record, context, clash)
+        for outcome in convert_page(self.connector, page.records, context):
             report.records += 1
             if isinstance(outcome, DeadLetter):
                 publisher.dead_letter(outcome)
@@ -134,27 +130,6 @@ class _Saver:
             cursor = self._cursor if self._cursor is not None else self._cursors.load(self._feed)
             self._cursors.save(self._feed, cursor, records=self._records, at=self._clock())
             self._cursor, self._records = None, 0
-
-
-class _Once:
-    """Notices a second content of one thing at one time."""
-
-    def __init__(self) -> None:
-        self._ids: dict[tuple[Any, ...], str] = {}
-
-    def clash(self, events: list[Event]) -> Event | None:
-        for event in events:
-            key = _identity(event)
-            if self._ids.setdefault(key, event.id) != event.id:
-                return event
-        return None
-
-
-def _identity(event: Event) -> tuple[Any, ...]:
-    data = event.data
-    if isinstance(data, Observation):
-        return event.type, event.subject, event.time, data.metric, data.period
-    return event.type, event.subject, event.time
 
 
 def source_of(connector: Connector[Any], feed: Feed) -> str:

@@ -1,0 +1,160 @@
+"""Test cases of a connector: recorded answers in, expected events and dead letters out.
+
+`connectors/NAME/testcases/CASE/` holds `case.yaml`, the recorded files, and `expected.json`::
+
+    about: A dossier that is supplemented; its due date moves.
+    now: 2026-11-22T05:00:00Z                      # the clock; each further poll comes a minute later
+    feed: {options: {page_size: 2}}                # anything a feed of config.yaml may have
+    polls: 2                                       # default 1; one more must bring nothing new
+    serve:                                         # the first that matches answers; nothing matches: 404
+      - {path: /api/hoso, query: {trang: "1"}, file: page1.json, poll: 1}
+      - {path: /api/hoso, file: page2.json, headers: {Content-Type: application/json}, status: 200}
+
+`{{base}}` in a recorded file becomes the address of the replaying server. Everything is read over real HTTP.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+import connectors
+from ioc import areas
+from ioc.clock import FrozenClock
+from ioc.config import Feed, Words
+from ioc.connect import registry
+from ioc.connect.connector import Connector
+from ioc.connect.errors import Retriable
+from ioc.connect.http import Http
+from ioc.connect.pump import Pump
+from ioc.connect.replay import Asked, Collected, Kept, Reply, serving
+from ioc.errors import UserError
+from ioc.events import DeadLetter, Event, encode
+
+
+class Route(Struct, forbid_unknown_fields=True):
+    """One recorded answer. `query`: what the request must have at least; `poll`: only in this poll (1 is the first)."""
+
+    path: str
+    file: str = ""
+    query: dict[str, str] = {}
+    poll: int | None = None
+    status: int = 200
+    headers: dict[str, str] = {}
+
+
+class CaseFile(Struct, forbid_unknown_fields=True):
+    about: str
+    serve: list[Route]
+    now: datetime = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
+    feed: dict[str, Any] = {}
+    polls: int = 1
+    province: str = "19"
+    settles: bool = True
+
+
+class Result(Struct):
+    """What a case gave: `got` as expected.json would say it, `differences` in words (empty: passed)."""
+
+    case: str
+    got: dict[str, Any]
+    differences: list[str]
+
+
+def folders(name: str) -> list[Path]:
+    """Return the folders of a connector's test cases, sorted."""
+    root = Path(next(iter(connectors.__path__))) / name / "testcases"
+    return sorted(path.parent for path in root.glob("*/case.yaml"))
+
+
+def run(connector: Connector[Any], folder: Path) -> Result:
+    """Replay one case and compare it with its expected.json; raise `UserError` when the case cannot be read."""
+    case = _load(folder)
+    got = _replay(connector, case, folder)
+    file = folder / "expected.json"
+    if not file.is_file():
+        return Result(folder.name, got, ["expected.json is missing; write it with: ioc connector test NAME --accept, then read it"])
+    return Result(folder.name, got, _differences(msgspec.json.decode(file.read_bytes()), got))
+
+
+def accept(connector: Connector[Any], folder: Path) -> None:
+    """Write what the case gives now as expected.json."""
+    got = run(connector, folder).got
+    (folder / "expected.json").write_bytes(msgspec.json.format(msgspec.json.encode(got), indent=2) + b"\n")
+
+
+def _load(folder: Path) -> CaseFile:
+    try:
+        raw = yaml.safe_load((folder / "case.yaml").read_text(encoding="utf-8"))
+        return msgspec.convert(raw, CaseFile)
+    except (OSError, yaml.YAMLError, msgspec.ValidationError) as exc:
+        raise UserError(f"{folder.name}/case.yaml: {exc}") from exc
+
+
+def _replay(connector: Connector[Any], case: CaseFile, folder: Path) -> dict[str, Any]:
+    clock, bus, cursors, polls = FrozenClock(case.now.astimezone(UTC)), Collected(), Kept(), [0]
+    problems: list[str] = []
+    with serving(lambda asked: Reply(b"", 404)) as server:
+        server.handler = lambda asked: _answer(asked, case, folder, polls[0], server.url)
+        feed = Feed(**{"feed": "test", "connector": connector.name, "title": Words(vi="", en=""), "url": server.url, "rate_per_s": 10_000, **case.feed})
+        client = Http(feed.url, allowed_hosts=feed.allowed_hosts, rate_per_s=feed.rate_per_s, timeout_s=feed.timeout_s, max_bytes=feed.max_response_bytes, sleep=lambda _s: None)
+        pump = Pump(feed, connector, registry.options_of(connector, feed), areas.load(case.province), client, clock)
+        try:
+            for _ in range(case.polls):
+                polls[0] += 1
+                problems += _poll(pump, bus, cursors)
+                clock.tick(minutes=1)
+            before = len(bus.events)
+            again = _poll(pump, bus, cursors) if case.settles else []
+        finally:
+            client.close()
+    got: dict[str, Any] = {"events": [_event(e) for e in bus.events[:before]], "dead_letters": [_letter(x) for x in bus.letters]}
+    if problems or again:
+        got["problems"] = [text.replace(server.url.removeprefix("http://"), "SOURCE") for text in problems]
+    if len(bus.events) > before:
+        got["published_again"] = [_event(e) for e in bus.events[before:]]
+    return got
+
+
+def _poll(pump: Pump, bus: Collected, cursors: Kept) -> list[str]:
+    try:
+        return [str(problem) for problem in pump.poll(bus, cursors).problems]
+    except Retriable as exc:
+        return [str(exc)]
+
+
+def _answer(asked: Asked, case: CaseFile, folder: Path, poll: int, url: str) -> Reply:
+    for route in case.serve:
+        if route.path == asked.path and route.query.items() <= asked.query.items() and route.poll in (None, poll):
+            body = (folder / route.file).read_bytes().replace(b"{{base}}", url.encode()) if route.file else b""
+            return Reply(body, route.status, dict(route.headers))
+    return Reply(b"", 404)
+
+
+def _event(event: Event) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.json.decode(encode(event))
+    return {name: shown[name] for name in ("type", "subject", "time", "data")}
+
+
+def _letter(letter: DeadLetter) -> dict[str, str]:
+    return {"cause": letter.cause, "field": letter.field, "message": letter.message}
+
+
+def _differences(expected: dict[str, Any], got: dict[str, Any]) -> list[str]:
+    found = []
+    for part in sorted(expected.keys() | got.keys()):
+        want, have = expected.get(part, []), got.get(part, [])
+        for n in range(max(len(want), len(have))):
+            a, b = (side[n] if n < len(side) else None for side in (want, have))
+            if a != b:
+                found.append(f"{part}[{n}]: expected {_short(a)}, got {_short(b)}")
+    return found
+
+
+def _short(value: Any) -> str:
+    return "nothing" if value is None else msgspec.json.encode(value).decode()[:600]
