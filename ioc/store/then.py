@@ -34,6 +34,7 @@ from ioc.store.rollup import ASSET_FIELDS, CASE_FIELDS, CaseDeltas, State, close
 from ioc.store.sql import queries
 
 _SQL = queries("then")
+CASE_KIND, ASSET_KIND = 2, 3  # event.kind
 _LIFE = ("status", "native_status", "outcome", "closed_at", "rating")
 _case = msgspec.json.Decoder(Case).decode
 _asset = msgspec.json.Decoder(Asset).decode
@@ -93,37 +94,48 @@ def _cases(conn: psycopg.Connection[Any], given: dict[str, Any], zone: ZoneInfo)
         for row in cursor.execute(query):
             deltas.add(row["feed"], State.load(CASE_FIELDS, row), -1)
     rows = []
-    for feed, subject, events in _known(conn, "then_case_key", _CASE_KIND, given):
+    for feed, subject, events in _known(conn, "then_case_key", CASE_KIND, given):
         facts = [(time, key, _case(data)) for time, key, data in events]
         state: State | None = fold(CASE_FIELDS, facts)
         assert state is not None
         if given["truncate"]:
             state = state_at(state, fold(CASE_FIELDS, [fact for fact in facts if fact[0] <= given["at"]]), given["at"])
         deltas.add(feed, state, 1)
-        if state is not None and state.get("status") == "open" and not state.get("deleted") and state.values.get("due_at"):
-            rows.append((feed, subject, *(state.get(name) for name in _CASE_COLUMNS), msgspec.json.encode(state.get("dims")).decode()))
-    _copy(conn, "then_delta", deltas.changed_cases())
-    _copy(conn, "then_delta_total", deltas.changed_totals())
-    _copy(conn, "then_delta_duration", deltas.changed_durations())
-    _copy(conn, "then_case", rows)  # the open ones with a due date: all that a KPI asks of single cases
+        if state is not None and (found := case_row(feed, subject, state)) is not None:
+            rows.append(found)
+    copy_rows(conn, "then_delta", deltas.changed_cases())
+    copy_rows(conn, "then_delta_total", deltas.changed_totals())
+    copy_rows(conn, "then_delta_duration", deltas.changed_durations())
+    copy_rows(conn, "then_case", rows)
+
+
+def case_row(feed: str, subject: str, state: State) -> tuple[Any, ...] | None:
+    """Return what a KPI asks of a single case: of those open with a due date only (None for any other)."""
+    if state.get("status") != "open" or state.get("deleted") or not state.values.get("due_at"):
+        return None
+    return (feed, subject, *(state.get(name) for name in _CASE_COLUMNS), msgspec.json.encode(state.get("dims")).decode())
+
+
+def asset_row(feed: str, subject: str, state: State) -> tuple[Any, ...]:
+    """Return what a KPI asks of an asset."""
+    return (feed, subject, *(state.get(name) for name in _ASSET_COLUMNS))
 
 
 _CASE_COLUMNS = ("status", "outcome", "category", "area", "agency", "channel", "level", "due_at", "deleted")
 _ASSET_COLUMNS = ("kind", "area", "state", "deleted")
-_CASE_KIND, _ASSET_KIND = 2, 3  # event.kind
 
 
 def _assets(conn: psycopg.Connection[Any], given: dict[str, Any]) -> None:
     rows = []
-    for feed, subject, events in _known(conn, "then_asset_key", _ASSET_KIND, given):
+    for feed, subject, events in _known(conn, "then_asset_key", ASSET_KIND, given):
         facts = [(time, key, _asset(data)) for time, key, data in events if not given["truncate"] or time <= given["at"]]
         if facts:
-            state = fold(ASSET_FIELDS, facts)
-            rows.append((feed, subject, *(state.get(name) for name in _ASSET_COLUMNS)))
-    _copy(conn, "then_asset", rows)
+            rows.append(asset_row(feed, subject, fold(ASSET_FIELDS, facts)))
+    copy_rows(conn, "then_asset", rows)
 
 
-def _copy(conn: psycopg.Connection[Any], table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def copy_rows(conn: psycopg.Connection[Any], table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """COPY the rows into a temporary table."""
     query = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier("pg_temp", table))
     with conn.cursor() as cursor, cursor.copy(query) as copy:
         for row in rows:
