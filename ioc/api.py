@@ -242,7 +242,7 @@ def _events(app: FastAPI, parts: Parts) -> None:
     single, batch = "application/cloudevents+json", "application/cloudevents-batch+json"
 
     @app.post("/api/events/{feed}", status_code=202, summary="One CloudEvent, or a batch; all are taken or none")
-    async def post(feed: str, request: Request, identity: Annotated[Identity, Depends(_source(parts))]) -> Response:
+    async def post(feed: str, request: Request, identity: Identity = Depends(_source(parts))) -> Response:
         try:
             parts.config.feed(feed)
         except UserError as exc:

@@ -15,8 +15,9 @@ SELECT feed, polls, records, errors, last_poll_at, last_ok_at, last_error FROM c
 SELECT name, instance, started_at, seen_at, info FROM service WHERE seen_at > %(since)s ORDER BY name, instance
 
 -- name: ticker
--- The latest case events of each feed, newest arrival first; the state says what the case is now.
-SELECT e.feed, e.subject, coalesce(s.title, s.category, '') AS title, coalesce(s.category, '') AS category, s.status, s.area,
+-- The latest case events of each feed, newest arrival first; the state says what the case is now. A case without a title
+-- (an encounter, an enrolment) is counted, never listed.
+SELECT e.feed, e.subject, s.title, coalesce(s.category, '') AS category, s.status, s.area,
        e.time, e.received_at
 FROM unnest(%(feeds)s::text[]) AS f(feed)
 CROSS JOIN LATERAL (
@@ -26,17 +27,17 @@ CROSS JOIN LATERAL (
     ) latest ORDER BY subject, received_at DESC
 ) e
 JOIN case_state s ON s.feed = e.feed AND s.subject = e.subject
-WHERE NOT s.deleted
+WHERE NOT s.deleted AND s.title IS NOT NULL
 ORDER BY e.received_at DESC, e.time DESC
 LIMIT %(limit)s
 
 -- name: open_cases
 -- Open cases that have a place: newest first, so that a flood keeps what is new.
-SELECT feed, subject, coalesce(title, category, '') AS title, coalesce(category, '') AS category,
+SELECT feed, subject, title, coalesce(category, '') AS category,
        CASE WHEN status = 'open' AND due_at <= %(now)s THEN 'overdue' ELSE status END AS state,
        area, lat, lon, coalesce(opened_at, first_at) AS since
 FROM case_state
-WHERE status <> 'closed' AND NOT deleted AND lat IS NOT NULL AND lon IS NOT NULL
+WHERE status <> 'closed' AND NOT deleted AND title IS NOT NULL AND lat IS NOT NULL AND lon IS NOT NULL
 ORDER BY opened_at DESC NULLS LAST LIMIT %(limit)s
 
 -- name: assets
