@@ -29,9 +29,10 @@ class Context:
 
     @cached_property
     def themes(self) -> list[tuple[Theme, list[str]]]:
-        """Each theme that is in use, with the ids of its KPIs."""
+        """Each theme that is in use, with the ids of its KPIs; in the order of the feeds in the configuration."""
+        order = {feed.feed: i for i, feed in enumerate(self.config.feeds)}
         found = [(theme, [kpi.kpi for kpi in theme.kpis if kpi.kpi in self.kpis]) for theme in self.catalogue.themes]
-        return [(theme, kpis) for theme, kpis in found if kpis]
+        return sorted(((t, kpis) for t, kpis in found if kpis), key=lambda pair: min(order[f] for k in pair[1] for f in self.kpis[k].feeds))
 
     @cached_property
     def zone(self) -> ZoneInfo:

@@ -48,9 +48,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "map": ("Bản đồ", "Map"),
     "map.approximate": ("ranh giới gần đúng", "approximate boundaries"),
     "map.no_data": ("không có", "none"),
-    "map.incident": ("phản ánh đang mở", "open report"),
-    "map.overdue": ("phản ánh quá hạn", "overdue report"),
-    "map.asset": ("cơ sở, trường học", "facility, school"),
+    "map.incident": ("đang mở", "open"),
+    "map.overdue": ("quá hạn", "overdue"),
+    "map.asset": ("cơ sở", "facility"),
     "map.capped": ("hiện {shown}/{all} điểm", "{shown} of {all} points shown"),
     "map.refused": ("Máy này không vẽ được bản đồ; bảng xếp hạng thay thế", "This machine cannot draw the map; a ranking instead"),
     "map.label": ("Bản đồ {title} theo xã, phường", "Map of {title} by commune"),
@@ -84,6 +84,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "leaders.abnormal": ("{n} chỉ số cần chú ý", "{n} indicators need attention"),
     "leaders.abnormal.one": ("1 chỉ số cần chú ý", "1 indicator needs attention"),
     "leaders.normal": ("Không có chỉ số nào vượt ngưỡng", "No indicator is outside its threshold"),
+    "leaders.by_category": ("Theo loại", "By category"),
+    "kpi.range": ("thấp nhất {low} · cao nhất {high}", "lowest {low} · highest {high}"),
+    "kpi.no_trend": ("chưa đủ số liệu để vẽ", "not enough figures to draw"),
     "kpi.ranking": ("Xếp hạng xã, phường", "Communes ranked"),
     "kpi.ranking.none": ("Chỉ số này chưa có số liệu theo xã, phường", "This indicator has no figures by commune yet"),
     "kpi.areas_without": ("{n} xã, phường chưa có số liệu", "{n} communes without figures"),
@@ -116,6 +119,20 @@ _WORDS: dict[str, tuple[str, str]] = {
     "ops.lag": ("Chờ nạp", "Lag"),
     "ops.error": ("Lỗi gần nhất", "Last error"),
     "ops.services": ("Dịch vụ", "Services"),
+    "ops.database": ("Cơ sở dữ liệu", "Database"),
+    "ops.broker": ("Bộ chuyển tin", "Broker"),
+    "ops.ingest": ("Nạp dữ liệu", "Ingest"),
+    "ops.processes": ("Tiến trình", "Processes"),
+    "ops.server": ("PostgreSQL", "PostgreSQL"),
+    "ops.timescaledb": ("TimescaleDB", "TimescaleDB"),
+    "ops.edition": ("Ấn bản", "Edition"),
+    "ops.reachable": ("Kết nối được", "Reachable"),
+    "ops.kind": ("Loại", "Kind"),
+    "ops.bootstrap": ("Địa chỉ", "Address"),
+    "ops.name": ("Tên", "Name"),
+    "ops.instance": ("Máy", "Instance"),
+    "ops.seen_at": ("Báo hiệu lúc", "Last seen"),
+    "ops.started_at": ("Chạy từ", "Started"),
     "ops.memory_only": (
         "Bộ chuyển tin đang dùng chỉ giữ trong bộ nhớ, để dùng thử: khởi động lại là mất phần chưa nạp. Khi vận hành thật, hãy dùng Apache Kafka.",
         "The broker in use keeps messages in memory only, for trying out: what is not yet ingested is lost when it restarts. For real operation use Apache Kafka.",
@@ -137,6 +154,11 @@ def say(word: str, lang: Lang, **values: object) -> str:
     """Return the screen word in `lang`, braces filled from `values`. An unknown word is a mistake here: KeyError."""
     text = _WORDS[word][0 if lang == "vi" else 1]
     return text.format(**values) if values else text
+
+
+def known_or(word: str, lang: Lang, otherwise: str) -> str:
+    """Return the screen word, or `otherwise` when we have none (names that other parts may add to)."""
+    return say(word, lang) if word in _WORDS else otherwise
 
 
 def pick(words: Bilingual, lang: Lang) -> str:

@@ -13,6 +13,7 @@
   let drawn = [null, null, null];
   let rows = { areas: [], incidents: [], assets: [] };
   let text = 0; // size of a label, px
+  let world = 1; // px around the Earth at the camera's zoom
   let count = 0;
 
   const canvasRoot = () => document.getElementById("map-canvas");
@@ -55,25 +56,44 @@
     });
   }
 
+  // Names come most important first; one that would touch an earlier one is left out.
+  function labelRows(candidates) {
+    const boxes = [];
+    return candidates.filter((row) => {
+      const x = (row.position[0] / 360) * world;
+      const y = mercator(row.position[1]) * world;
+      const half = (row.text.length * text * 0.6) / 2;
+      const free = boxes.every((b) => Math.abs(b.x - x) > b.half + half || Math.abs(b.y - y) > text * 1.15);
+      if (free) boxes.push({ x, y, half });
+      return free;
+    });
+  }
+
   function layers(spec) {
     return spec.deck.layers.map((layer) => {
-      if (layer.id === "labels") return { ...layer, getSize: text };
+      if (layer.id === "labels") return { ...layer, getSize: text, data: labelRows(layer.data) };
       return { ...layer, data: rows[layer.id] };
     });
   }
 
+  const mercator = (lat) => Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / (2 * Math.PI);
+
   // ---- camera -----------------------------------------------------------------------------------------------
 
+  // The whole province in what the legend leaves free, with room for names at the edges.
   function camera(spec) {
     const box = canvasRoot().getBoundingClientRect();
+    const legend = document.querySelector(".legend-symbols");
+    const taken = legend ? Math.max(0, legend.getBoundingClientRect().right - box.left) : 0;
+    const room = { width: box.width - taken - text, height: box.height - 0.8 * text };
     const [west, south, east, north] = spec.bounds;
-    const y = (lat) => Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / (2 * Math.PI);
     const width = (east - west) / 360;
-    const height = y(north) - y(south);
-    const fit = Math.min((box.width * 0.96) / width, (box.height * 0.96) / height) / 512;
-    const middle = (y(north) + y(south)) / 2;
+    const height = mercator(north) - mercator(south);
+    world = Math.min(room.width / width, room.height / height);
+    const middle = (mercator(north) + mercator(south)) / 2;
     const latitude = (360 / Math.PI) * Math.atan(Math.exp(middle * 2 * Math.PI)) - 90;
-    return { longitude: (west + east) / 2, latitude, zoom: Math.log2(fit), pitch: 0, bearing: 0 };
+    const longitude = (west + east) / 2 - (taken / 2 / world) * 360;
+    return { longitude, latitude, zoom: Math.log2(world / 512), pitch: 0, bearing: 0 };
   }
 
   function labelSize() {
@@ -109,7 +129,7 @@
     canvasRoot().appendChild(holder);
     deck = window.createDeck({
       container: holder,
-      jsonInput: { ...spec.deck, layers: layers(spec), initialViewState: camera(spec) },
+      jsonInput: { ...spec.deck, initialViewState: camera(spec), layers: layers(spec) },
       tooltip: false,
     });
     const map = document.getElementById("map");
@@ -163,8 +183,9 @@
     clearTimeout(resizing);
     resizing = setTimeout(() => {
       if (!deck || !wanted) return;
-      refresh(false);
-      deck.setProps({ initialViewState: camera(wanted[3]) });
+      const view = camera(wanted[3]);
+      refresh(true);
+      deck.setProps({ initialViewState: view });
     }, 200);
   });
   window.ioc_map = { drawn: () => count, deck: () => deck };

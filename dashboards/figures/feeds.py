@@ -20,7 +20,7 @@ def feed_strip(feeds: Sequence[FeedView], lang: Lang, now: datetime, zone: ZoneI
     return [
         html.Div(
             [
-                html.Div(pick(feed.title, lang), className="feed-name"),
+                html.Div(pick(feed.title, lang), className="feed-name", style={"--n": len(pick(feed.title, lang))}),
                 state_chip(feed.state, lang, clock_time(feed.as_of, now, zone, lang)),
             ],
             className=f"feed state-{feed.state}",

@@ -33,6 +33,7 @@ _UNITS: dict[str, tuple[str, str]] = {
     "{immunization}": ("mũi tiêm", "doses"),
     "{dose}": ("mũi tiêm", "doses"),
     "{facility}": ("cơ sở", "facilities"),
+    "{enrolment}": ("lượt", "enrolments"),
     "{school}": ("trường", "schools"),
     "{student}": ("học sinh", "students"),
     "{incident}": ("phản ánh", "reports"),

@@ -45,4 +45,4 @@ def _svg(points: Sequence[float | None], low: float, high: float, theme: str, wi
     )
     x, y = next(piece[-1] for piece in reversed(pieces) if piece)
     dot = f'<circle cx="{x}" cy="{y}" r="3.5" fill="{DOT[theme]}"/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">{lines}{dot}</svg>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">{lines}{dot}</svg>'

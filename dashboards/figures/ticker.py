@@ -15,6 +15,8 @@ from dashboards.words import Lang, say
 from ioc.areas import Areas
 from ioc.live import TickerItem
 
+MAX_TITLE = 30  # characters of a title that fit one line beside the time
+
 
 def ticker(items: Sequence[TickerItem], areas: Areas, lang: Lang, now: datetime, zone: ZoneInfo, most: int) -> list[Component]:
     """Return the newest `most` events as lines: time, state, what, where."""
@@ -25,16 +27,26 @@ def ticker(items: Sequence[TickerItem], areas: Areas, lang: Lang, now: datetime,
 
 def _line(item: TickerItem, areas: Areas, lang: Lang, now: datetime, zone: ZoneInfo) -> Component:
     status = say(f"case.{item.status}", lang) if item.status in ("open", "paused", "closed") else item.status
+    place = area_name(item.area, areas, lang)
+    below = [html.Span([shape(f"case-{item.status}"), html.Span(status)], className="event-status")]
+    if place:
+        below.append(html.Span(place, className="event-area"))
     return html.Div(
         [
             html.Span(clock_time(item.time, now, zone, lang), className="event-time"),
-            html.Span([shape(f"case-{item.status}"), html.Span(status)], className="event-status"),
-            html.Span(item.title or item.category, className="event-title"),
-            html.Span(area_name(item.area, areas, lang), className="event-area"),
+            html.Span(shortened(item.title or item.category, MAX_TITLE), className="event-title"),
+            html.Span(below, className="event-below"),
         ],
         className="event",
         **{"data-feed": item.feed, "data-time": iso(item.time)},
     )
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text` cut between words, with an ellipsis, to at most `most` characters."""
+    if len(text) <= most:
+        return text
+    return text[: most - 1].rsplit(" ", 1)[0].rstrip(",;: ") + "…"
 
 
 def area_name(code: str | None, areas: Areas, lang: Lang) -> str:

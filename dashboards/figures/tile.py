@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -17,8 +19,9 @@ from ioc.kpi.tile import Tile
 
 Place: TypeAlias = Literal["wall", "page"]
 
-_WALL_NOTES = 2  # lines under the value that a wall tile has room for
-_WALL_VALUE_CHARS = 10  # number and unit that fit beside each other on a wall tile
+_WALL_VALUE_CHARS = 9  # number and unit that fit beside the notes on a wall tile
+_CHIP_CHARS = 22  # characters of a two-line title that a status chip takes the place of
+_WORDS_IN_DIGITS = re.compile(r"([^\W\d_]+)")
 
 
 def tile_id(kpi: str) -> str:
@@ -27,14 +30,40 @@ def tile_id(kpi: str) -> str:
 
 def tile(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str], place: Place = "wall") -> Component:
     """Return the tile. `titles`: feed -> its name in `lang`, for "waiting for ..."; `now` only dates the as-of."""
-    inner = [
-        html.Div(pick(t.title, lang), className=f"tile-title {title_size(pick(t.title, lang))}"),
-        value_line(t, lang, place),
-        html.Div(_notes(t, lang, titles, place), className="tile-notes"),
-        _foot(t, lang, now, zone, place),
-    ]
-    body = inner if place == "wall" else [html.A(inner, href=f"/kpi/{t.kpi}?lang={lang}", className="tile-link")]
+    if place == "wall":
+        body = _wall_body(t, lang, now, zone, titles)
+    else:
+        body = [html.A(_page_body(t, lang, now, zone, titles), href=f"/kpi/{t.kpi}?lang={lang}", className="tile-link")]
     return html.Div(body, id=tile_id(t.kpi), className=_classes(t), **data_attributes(t))
+
+
+def _wall_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str]) -> list[Component]:
+    """Three rows that every tile of the wall shares: title and alarm; value and what it is against; freshness."""
+    title = pick(t.title, lang)
+    against = _known([_waits(t, lang, titles), _missing(t, lang), _delta(t, lang), _target(t, lang)])[:1]
+    abnormal = _abnormal(t, lang)
+    size = title_size(title + " " * _CHIP_CHARS if abnormal else title)
+    beside = _known([_parts(t, lang), _line(t, lang, "dark")])[:1]  # both do not fit
+    return [
+        html.Div(_known([html.Div(title, className=f"tile-title {size}"), abnormal]), className="tile-head"),
+        html.Div([value_line(t, lang, "wall"), html.Div(against, className="tile-notes")], className="tile-main"),
+        html.Div([_freshness(t, lang, now, zone), *beside], className="tile-foot"),
+    ]
+
+
+def _page_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str]) -> list[Component]:
+    title = pick(t.title, lang)
+    notes = [_waits(t, lang, titles), _missing(t, lang), _abnormal(t, lang), _parts(t, lang), _delta(t, lang), _target(t, lang)]
+    return [
+        html.Div(title, className=f"tile-title {title_size(title)}"),
+        value_line(t, lang, "page"),
+        html.Div(_known(notes), className="tile-notes"),
+        html.Div(_known([_freshness(t, lang, now, zone), _line(t, lang, "light")]), className="tile-foot"),
+    ]
+
+
+def _known(parts: Iterable[Component | None]) -> list[Component]:
+    return [part for part in parts if part is not None]
 
 
 def data_attributes(t: Tile) -> dict[str, str]:
@@ -79,41 +108,39 @@ def value_line(t: Tile, lang: Lang, place: Place = "page") -> Component:
     digits, unit = quantity(t.value, t.unit, lang, t.decimals)
     if t.qualifier in ("at_least", "at_most", "about"):
         digits = say(t.qualifier, lang, value=digits)
-    counting = t.unit.startswith("{")
-    if place == "wall" and counting and len(digits) + len(unit) > _WALL_VALUE_CHARS:
+    if place == "wall" and t.unit.startswith("{") and len(digits) + len(unit) > _WALL_VALUE_CHARS:
         unit = ""  # the title says what is counted
-    parts = [html.Span(digits, className=f"value-number {_digits_size(digits)}")]
+    # Words inside a number ("2 ngày 4", "trên 200") are set small, like the unit.
+    pieces = [p.strip() for p in _WORDS_IN_DIGITS.split(digits) if p.strip()]
+    spans: list[Component] = [html.Span(p, className="value-unit" if p[0].isalpha() else "value-number") for p in pieces]
     if unit:
-        parts.append(html.Span(unit, className="value-unit value-percent" if unit == "%" else "value-unit"))
-    return html.Div(parts, className="tile-value")
+        spans.append(html.Span(unit, className="value-unit value-percent" if unit == "%" else "value-unit"))
+    return html.Div(spans, className=f"tile-value {_digits_size(digits)}")
 
 
 def _digits_size(digits: str) -> str:
     return "digits-normal" if len(digits) <= 7 else "digits-long"
 
 
-def _notes(t: Tile, lang: Lang, titles: dict[str, str], place: Place) -> list[Component]:
-    """Lines under the value, most important first; the wall takes only the first two."""
-    if t.as_of is None:
-        feeds = ", ".join(titles.get(feed, feed) for feed in t.source)
-        return [html.Div(say("waits_for", lang, feeds=feeds), className="note")]
-    notes = [_missing(t, lang), _status(t, lang), _parts(t, lang), _delta(t, lang), _target(t, lang)]
-    known = [note for note in notes if note is not None]
-    return known[:_WALL_NOTES] if place == "wall" else known
+def _waits(t: Tile, lang: Lang, titles: dict[str, str]) -> Component | None:
+    """Without any fact: which feed the tile waits for."""
+    if t.as_of is not None:
+        return None
+    return html.Div(say("waits_for", lang, feeds=", ".join(titles.get(feed, feed) for feed in t.source)), className="note note-waits")
 
 
 def _missing(t: Tile, lang: Lang) -> Component | None:
     n = len(t.quality.missing_sources)
-    if not n:
+    if not n or t.as_of is None:
         return None
     text = say("missing.one", lang) if n == 1 else say("missing", lang, n=n)
     return html.Div([shape("lost"), html.Span(text)], className="note note-missing")
 
 
-def _status(t: Tile, lang: Lang) -> Component | None:
-    if t.value is None or t.status not in ("watch", "alarm"):
+def _abnormal(t: Tile, lang: Lang) -> Component | None:
+    if t.value is None or t.as_of is None or t.status not in ("watch", "alarm"):
         return None
-    return html.Div(status_chip(t.status, lang), className="note note-status")
+    return html.Div(status_chip(t.status, lang), className="note-status")
 
 
 def _parts(t: Tile, lang: Lang) -> Component | None:
@@ -129,8 +156,8 @@ def _delta(t: Tile, lang: Lang) -> Component | None:
     day = t.delta.versus == "previous_period" and (t.period.end - t.period.start).days <= 1
     versus = say(f"versus.{t.delta.versus}{'.day' if day else ''}", lang)
     arrow = "flat" if t.delta.value == 0 else "up" if t.delta.value > 0 else "down"
-    text = f"{signed(t.delta.value, t.unit, lang, t.decimals)} {versus}"
-    return html.Div([shape(arrow), html.Span(text)], className="note note-delta", **{"data-delta": plain(t.delta.value)})
+    change = html.Span([shape(arrow), html.Span(signed(t.delta.value, t.unit, lang, t.decimals))], className="note-change")
+    return html.Div([change, html.Span(versus, className="note-versus")], className="note note-delta", **{"data-delta": plain(t.delta.value)})
 
 
 def _target(t: Tile, lang: Lang) -> Component | None:
@@ -143,7 +170,11 @@ def _target(t: Tile, lang: Lang) -> Component | None:
     return html.Div(say("target.due", lang, value=value, date=due), className="note note-target")
 
 
-def _foot(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, place: Place) -> Component:
-    line = spark(t.spark, say("trend", lang, title=pick(t.title, lang)), "dark" if place == "wall" else "light")
-    chip = state_chip(t.quality.state, lang, clock_time(t.as_of, now, zone, lang))
-    return html.Div([chip, line] if line else [chip], className="tile-foot")
+def _freshness(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo) -> Component:
+    return state_chip(t.quality.state, lang, clock_time(t.as_of, now, zone, lang))
+
+
+def _line(t: Tile, lang: Lang, theme: str) -> Component | None:
+    if t.as_of is None:
+        return None
+    return spark(t.spark, say("trend", lang, title=pick(t.title, lang)), theme)

@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 
 from dashboards.context import Context
 from dashboards.figures import frame
-from dashboards.figures.numbers import clock_time_s, iso, number
+from dashboards.figures.numbers import clock_time_s, in_words, iso, number
 from dashboards.figures.parts import props_of, state_chip, to_json
 from dashboards.figures.ranking import ranking
 from dashboards.figures.spark import spark
@@ -39,11 +39,21 @@ def layout(kpi: str, context: Context, lang: Lang) -> Component:
         html.Div([html.H1(pick(found.title, lang)), html.P(pick(found.description, lang), className="description")], className="page-title"),
         html.Div(
             [
-                html.Div([empty_tile(kpi, lang), html.Div(id="kpi-facts", className="facts")], className="kpi-main"),
-                html.Section([html.H2(say("kpi.trend", lang)), html.Div(id="kpi-trend", className="trend")], className="card"),
-                html.Section([html.H2(say("kpi.ranking", lang)), html.Div(id="kpi-ranking", className="ranking")], className="card card-ranking"),
-                html.Section([html.H2(say("kpi.sources", lang)), html.Div(id="kpi-sources")], className="card"),
-                html.Section([html.H2(say("kpi.explain", lang)), _explain(kpi, lang)], className="card card-explain"),
+                html.Div(
+                    [
+                        html.Div(
+                            [
+                                html.Div([empty_tile(kpi, lang), html.Div(id="kpi-facts", className="facts")], className="kpi-main"),
+                                html.Section([html.H2(say("kpi.trend", lang)), html.Div(id="kpi-trend", className="trend")], className="card"),
+                            ],
+                            className="kpi-top",
+                        ),
+                        html.Section([html.H2(say("kpi.sources", lang)), html.Div(id="kpi-sources")], className="card"),
+                        html.Section([html.H2(say("kpi.explain", lang)), _explain(kpi, lang)], className="card"),
+                    ],
+                    className="kpi-left",
+                ),
+                html.Section([html.H2(say("kpi.ranking", lang)), html.Div(id="kpi-ranking", className="ranking")], className="card"),
             ],
             className="kpi-grid",
         ),
@@ -69,17 +79,26 @@ def render(kpi: str, context: Context, lang: Lang) -> Render:
         t = snapshot.tiles.get(kpi)
         if t is None:
             return {}
-        line = spark(t.spark, say("trend", lang, title=pick(t.title, lang)), "light", width=640, height=160)
         values = snapshot.by_area.get(kpi, {})
         return {
             tile_id(kpi): props_of(tile(t, lang, snapshot.now, context.zone, titles, "page")),
             "kpi-facts": {"children": to_json(_facts(t, context, snapshot.now, lang))},
-            "kpi-trend": {"children": to_json(line) if line else say("no_data", lang)},
+            "kpi-trend": {"children": to_json(_trend(t, lang))},
             "kpi-ranking": {"children": to_json(ranking(values, context.areas, t.unit, t.decimals, lang))},
             "kpi-sources": {"children": to_json(_sources(t, snapshot, context, lang))},
         }
 
     return props
+
+
+def _trend(t: Tile, lang: Lang) -> list[Component]:
+    """The sparkline, large, with its lowest and highest value in words."""
+    line = spark(t.spark, say("trend", lang, title=pick(t.title, lang)), "light", width=640, height=170)
+    known = [value for value in t.spark if value is not None]
+    if line is None:
+        return [html.Div(say("kpi.no_trend", lang), className="rank-none")]
+    low, high = (in_words(value, t.unit, lang, t.decimals) for value in (min(known), max(known)))
+    return [line, html.Div(say("kpi.range", lang, low=low, high=high), className="rank-none")]
 
 
 def _facts(t: Tile, context: Context, now: datetime, lang: Lang) -> Component:

@@ -48,3 +48,8 @@ def ranges(edges: list[float], *, whole: bool) -> list[tuple[float | None, float
     """Return (from, to) of each class for the legend; the ends are open. For counts `to` is the last number inside."""
     bounds = [None, *edges, None]
     return [(low, high - 1 if whole and high is not None else high) for low, high in pairwise(bounds)]
+
+
+def shade(i: int, classes: int) -> int:
+    """Return which of the palette's `CLASSES` shades class `i` has, so that few classes still span light to dark."""
+    return i if classes < 2 else round(i * (CLASSES - 1) / (classes - 1))

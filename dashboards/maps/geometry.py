@@ -21,6 +21,8 @@ from ioc.errors import UserError
 
 KM_PER_DEGREE = 110.6  # of latitude
 MAX_VERTICES = 20_000  # more than this and a browser feels it; a wall cannot show finer detail anyway
+_TOWNS = ("Thành phố", "Thị xã")
+_DISTRICT_KINDS = (*_TOWNS, "Huyện", "Quận")
 _DIGITS = 5  # of a coordinate: about a metre
 
 
@@ -107,28 +109,32 @@ def _rounded(geometry: dict[str, Any]) -> dict[str, Any]:
     return {"type": geometry["type"], "coordinates": walk(geometry["coordinates"])}
 
 
-def main_communes(areas: Areas, most: int = 9) -> list[Area]:
-    """Return the communes worth a label, spaced so that their names do not collide.
+def main_communes(areas: Areas) -> list[Area]:
+    """Return the communes worth a label, most important first: the former towns' centres, then the districts' seats.
 
-    First those named after a former district or town (its seat), then the densest: small area is urban.
+    The browser leaves out the later ones whose names would collide at its size.
     """
-    seats = {_bare(was.district) for was in areas.former.values()}
-    by_weight = sorted(areas.communes.values(), key=lambda a: (a.short not in seats, a.area_km2, a.code))
-    chosen: list[Area] = []
-    for area in by_weight:
-        if len(chosen) == most:
-            break
-        if all(_apart(area, other) for other in chosen):
-            chosen.append(area)
-    return chosen
+    towns, seats = _centres(areas)
+    ordered = towns + [area for area in seats if area not in towns]
+    return ordered or sorted(areas.communes.values(), key=lambda a: (a.area_km2, a.code))[:9]
 
 
-def _bare(district: str) -> str:
-    for kind in ("Thành phố ", "Thị xã ", "Huyện ", "Quận "):
-        district = district.removeprefix(kind)
-    return district
+def _centres(areas: Areas) -> tuple[list[Area], list[Area]]:
+    """Return today's communes at the centre of the former towns, and of the former districts.
 
-
-def _apart(a: Area, b: Area) -> bool:
-    """Far enough for two labels: a name is wide and low."""
-    return abs(a.lat - b.lat) > 0.11 or abs(a.lon - b.lon) > 0.36
+    That is the one that inherited the name; where none did, a town's smallest, for small is densely built.
+    """
+    by_name = {area.short: area for area in areas.communes.values()}
+    towns: dict[str, Area] = {}
+    seats: dict[str, Area] = {}
+    for district in sorted({was.district for was in areas.former.values()}):
+        kind = next((k for k in _DISTRICT_KINDS if district.lower().startswith(k.lower())), "")
+        heir = by_name.get(district[len(kind) :].strip())
+        if kind in _TOWNS:
+            inside = [areas.communes[was.now] for was in areas.former.values() if was.district == district and was.now in areas.communes]
+            found = heir or min(inside, key=lambda a: (a.area_km2, a.code), default=None)
+            if found:
+                towns[found.code] = found
+        elif heir:
+            seats[heir.code] = heir
+    return list(towns.values()), list(seats.values())

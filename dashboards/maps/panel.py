@@ -7,6 +7,8 @@ when its content changed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dash import dcc, html
 from dash.development.base_component import Component
 
@@ -14,7 +16,7 @@ from dashboards.context import Context
 from dashboards.figures.numbers import clock_time, iso, number, unit_word
 from dashboards.figures.parts import shape, state_chip, to_json
 from dashboards.figures.ranking import ranking
-from dashboards.maps.classes import breaks, class_of, ranges
+from dashboards.maps.classes import breaks, class_of, ranges, shade
 from dashboards.maps.spec import spec
 from dashboards.wall.scene import SceneMap
 from dashboards.words import Lang, pick, say
@@ -46,12 +48,11 @@ def props(scene_map: SceneMap, snapshot: Snapshot, context: Context, lang: Lang)
     """Return the map's properties for a snapshot."""
     tile = snapshot.tiles.get(scene_map.kpi)
     values = snapshot.by_area.get(scene_map.kpi, {})
-    whole = tile is None or (tile.unit != "%" and tile.decimals == 0)
-    edges = breaks(values.values(), whole=whole)
-    areas = {code: class_of(values.get(code), edges) for code in context.areas.communes}
+    edges = breaks(values.values(), whole=whole_numbers(tile))
+    areas = {code: _shade(values.get(code), edges) for code in context.areas.communes}
     incidents = _rows([p for p in snapshot.points if p.layer == "incident"]) if scene_map.incidents else []
     assets = _rows([p for p in snapshot.points if p.layer == "asset" and p.state != "retired"]) if scene_map.assets else []
-    legend = _legend(scene_map, tile, edges, whole, snapshot, context, lang)
+    legend = _legend(scene_map, tile, values, edges, snapshot, context, lang)
     unit, decimals = (tile.unit, tile.decimals) if tile else ("1", 0)
     return {
         "map": {
@@ -65,6 +66,11 @@ def props(scene_map: SceneMap, snapshot: Snapshot, context: Context, lang: Lang)
         "map-legend": {"children": to_json(legend)},
         "map-ranking": {"children": to_json(ranking(values, context.areas, unit, decimals, lang, most=10))},
     }
+
+
+def _shade(value: float | None, edges: list[float]) -> int | None:
+    found = class_of(value, edges)
+    return None if found is None else shade(found, len(edges) + 1)
 
 
 def _rows(points: list[Point]) -> list[list[float | str]]:
@@ -81,34 +87,55 @@ def _style(point: Point) -> str:
 
 
 def _legend(
-    scene_map: SceneMap, tile: Tile | None, edges: list[float], whole: bool, snapshot: Snapshot, context: Context, lang: Lang
+    scene_map: SceneMap, tile: Tile | None, values: Mapping[str, float | None], edges: list[float], snapshot: Snapshot, context: Context, lang: Lang
 ) -> list[Component]:
-    out: list[Component] = []
+    """The map's name with its freshness above, classes and symbols beside it."""
+    side: list[Component] = []
+    head: list[Component] = []
     if tile is not None:
-        unit = unit_word(tile.unit, lang)
-        title = pick(tile.title, lang) + (f" ({unit})" if unit and unit not in pick(tile.title, lang).lower() else "")
-        out.append(html.Div(title, className="legend-title"))
-        out.append(state_chip(tile.quality.state, lang, clock_time(tile.as_of, snapshot.now, context.zone, lang)))
-        decimals = 0 if whole else max(tile.decimals, 1)
-        steps = ranges(edges, whole=whole)
-        out.append(html.Div([_step(i, low, high, decimals, lang) for i, (low, high) in enumerate(steps)], className="legend-steps"))
-    out.append(html.Div(_symbols(scene_map, snapshot, lang), className="legend-symbols"))
+        head = [html.Span(_title(tile, lang)), state_chip(tile.quality.state, lang, clock_time(tile.as_of, snapshot.now, context.zone, lang))]
+        side.append(html.Div(_steps(tile, values, edges, context, lang), className="legend-steps"))
+    side.append(html.Div(_symbols(scene_map, snapshot, lang), className="legend-symbols"))
     if context.shapes["approximate"]:
-        out.append(html.Div(say("map.approximate", lang), className="legend-note"))
-    return out
+        side.append(html.Div(say("map.approximate", lang), className="legend-note"))
+    return [html.Div(head, className="legend-title"), html.Div(side, className="legend-side")]
 
 
-def _step(i: int, low: float | None, high: float | None, decimals: int, lang: Lang) -> Component:
+def _title(tile: Tile, lang: Lang) -> str:
+    title, unit = pick(tile.title, lang), unit_word(tile.unit, lang)
+    return f"{title} ({unit})" if unit and unit.lower() not in title.lower() else title
+
+
+def _steps(tile: Tile, values: Mapping[str, float | None], edges: list[float], context: Context, lang: Lang) -> list[Component]:
+    """A line a class, the highest first, and one for communes without a value when there are any."""
+    decimals = 0 if all(edge == int(edge) for edge in edges) else max(tile.decimals, 1)
+    known = [value for value in values.values() if value is not None]
+    lines: list[Component] = []
+    if known:
+        steps = ranges(edges, whole=whole_numbers(tile))
+        lines = [_step(f"swatch-{shade(i, len(steps))}", _range(low, high, known[0], decimals, lang)) for i, (low, high) in enumerate(steps)][::-1]
+    if len(known) < len(context.areas.communes):
+        lines.append(_step("swatch-none", say("map.no_data", lang)))
+    return lines
+
+
+def _step(swatch: str, text: str) -> Component:
+    return html.Div([html.Span(className=f"swatch {swatch}"), html.Span(text)], className="legend-step")
+
+
+def _range(low: float | None, high: float | None, only: float, decimals: int, lang: Lang) -> str:
     if low is None and high is None:
-        text = "="
-    elif low is None:
-        assert high is not None
-        text = f"≤ {number(high, lang, decimals)}"
-    elif high is None:
-        text = f"≥ {number(low, lang, decimals)}"
-    else:
-        text = number(low, lang, decimals) if low == high else f"{number(low, lang, decimals)}–{number(high, lang, decimals)}"
-    return html.Div([html.Span(className=f"swatch swatch-{i}"), html.Span(text)], className="legend-step")
+        return number(only, lang, decimals)  # every commune has the same
+    if low is None or high is None:
+        sign, edge = ("≤", high) if low is None else ("≥", low)
+        assert edge is not None
+        return f"{sign} {number(edge, lang, decimals)}"
+    return number(low, lang, decimals) if low == high else f"{number(low, lang, decimals)}–{number(high, lang, decimals)}"
+
+
+def whole_numbers(tile: Tile | None) -> bool:
+    """Are the KPI's values by commune counts?"""
+    return tile is None or tile.unit.startswith("{") or (tile.unit == "1" and tile.decimals == 0)
 
 
 def _symbols(scene_map: SceneMap, snapshot: Snapshot, lang: Lang) -> list[Component]:

@@ -12,14 +12,14 @@ from dashboards.words import Lang
 from ioc.areas import Areas
 
 # Calm steps of one hue, dark to light: more is lighter on the dark wall. Last: alpha.
-PALETTE: list[list[int]] = [[38, 50, 62, 255], [54, 74, 92, 255], [76, 104, 128, 255], [108, 141, 167, 255], [158, 186, 207, 255]]
+PALETTE: list[list[int]] = [[38, 50, 62, 255], [58, 82, 104, 255], [84, 118, 148, 255], [122, 160, 190, 255], [176, 206, 228, 255]]
 NO_DATA = [24, 30, 37, 255]
 _LINE = [14, 19, 25, 255]
 
 # open is a ring, overdue a full disc: told apart without colour. Radius in hundredths of the text size.
 STYLES: dict[str, dict[str, Any]] = {
-    "open": {"fill": [0, 0, 0, 0], "line": [240, 244, 248, 255], "radius": 17, "width": 6},
-    "overdue": {"fill": [255, 176, 32, 255], "line": [16, 20, 26, 255], "radius": 22, "width": 5},
+    "open": {"fill": [0, 0, 0, 0], "line": [240, 244, 248, 210], "radius": 13, "width": 5},
+    "overdue": {"fill": [255, 176, 32, 255], "line": [16, 20, 26, 255], "radius": 20, "width": 5},
     "asset": {"fill": [200, 210, 220, 150], "line": [0, 0, 0, 0], "radius": 6, "width": 0},
     "asset_off": {"fill": [0, 0, 0, 0], "line": [255, 176, 32, 255], "radius": 10, "width": 4},
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from dash import html
@@ -11,11 +13,12 @@ from dash.development.base_component import Component
 from dashboards.context import Context
 from dashboards.figures import frame
 from dashboards.figures.numbers import clock_time_s, iso, number
-from dashboards.figures.parts import state_chip, to_json
-from dashboards.words import Lang, pick, say
+from dashboards.figures.parts import shape, state_chip, to_json
+from dashboards.words import Lang, known_or, pick, say
 from ioc.live import FeedView, Props, Render, Snapshot
 
 _COLUMNS = ("feed", "state", "as_of", "received", "checked", "rate", "events", "duplicates", "dead_letters", "lag", "error")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 _NUMBERS = ("rate", "events", "duplicates", "dead_letters", "lag")
 _DEAD_COLUMNS = ("feed", "cause", "message", "field", "repair", "times", "last")
 
@@ -29,14 +32,14 @@ def layout(context: Context, lang: Lang) -> Component:
     heads = [html.Th(say(f"ops.{name}", lang), scope="col", className="number" if name in _NUMBERS else "") for name in _COLUMNS]
     dead_heads = [html.Th(say(f"ops.{'dead.' if name != 'feed' else ''}{name}", lang), scope="col") for name in _DEAD_COLUMNS]
     content: list[Component] = [
-        html.Div([html.H1(say("ops.title", lang)), html.Div(id="ops-note", className="summary")], className="page-title"),
+        html.Div(html.H1(say("ops.title", lang)), className="page-title"),
         html.Section(
             [
                 html.H2(say("feeds", lang)),
                 html.Div(html.Table([html.Thead(html.Tr(heads)), html.Tbody(id="ops-feeds")], className="table"), className="scroll", tabIndex="0"),
             ]
         ),
-        html.Section([html.H2(say("ops.services", lang)), html.Div(id="ops-services", className="services")]),
+        html.Section([html.H2(say("ops.services", lang)), html.Div(id="ops-note"), html.Div(id="ops-services", className="services")]),
         html.Section(
             [
                 html.H2(say("ops.dead.title", lang)),
@@ -57,10 +60,10 @@ def render(context: Context, lang: Lang) -> Render:
 
     def props(snapshot: Snapshot) -> Props:
         memory_only = context.config.broker.kind == "embedded" or "embedded" in str(snapshot.services.get("broker", ""))
-        note = [html.Span(say("ops.memory_only", lang))] if memory_only else []
+        note = [html.P([shape("watch"), html.Span(say("ops.memory_only", lang))], className="notice")] if memory_only else []
         return {
             "ops-feeds": {"children": to_json([_feed_row(feed, snapshot, context, lang) for feed in snapshot.feeds])},
-            "ops-services": {"children": to_json([_service(name, value, lang) for name, value in snapshot.services.items()])},
+            "ops-services": {"children": to_json([_service(name, value, snapshot, context, lang) for name, value in snapshot.services.items()])},
             "ops-note": {"children": to_json(note)},
         }
 
@@ -95,19 +98,35 @@ def _feed_row(feed: FeedView, snapshot: Snapshot, context: Context, lang: Lang) 
     )
 
 
-def _service(name: str, value: Any, lang: Lang) -> Component:
-    """A service as in /healthz: its properties as a short list, or a row a process."""
+def _service(name: str, value: Any, snapshot: Snapshot, context: Context, lang: Lang) -> Component:
+    """A service as in /healthz: its properties as a short list; several of a kind as a table."""
+
+    def text(item: Any) -> str:
+        return _text(item, snapshot, context, lang)
+
     if isinstance(value, list):
-        body: Component = html.Ul([html.Li(_text(item, lang)) for item in value])
+        rows = [item for item in value if isinstance(item, Mapping)]
+        keys = list(dict.fromkeys(key for row in rows for key in row))
+        heads = html.Tr([html.Th(_word(key, lang), scope="col") for key in keys])
+        body: Component = html.Table([html.Thead(heads), html.Tbody([html.Tr([html.Td(text(row.get(key))) for key in keys]) for row in rows])], className="table")
     else:
         pairs = value.items() if isinstance(value, Mapping) else [("", value)]
-        body = html.Dl([part for key, item in pairs for part in (html.Dt(str(key).replace("_", " ")), html.Dd(_text(item, lang)))])
-    return html.Div([html.H3(name), body], className="service", **{"data-service": name})
+        body = html.Dl([part for key, item in pairs for part in (html.Dt(_word(str(key), lang)), html.Dd(text(item)))])
+    wide = " service-wide" if isinstance(value, list) else ""
+    return html.Div([html.H3(_word(name, lang)), body], className=f"service{wide}", **{"data-service": name})
 
 
-def _text(value: Any, lang: Lang) -> str:
+def _word(key: str, lang: Lang) -> str:
+    return known_or(f"ops.{key}", lang, key.replace("_", " "))
+
+
+def _text(value: Any, snapshot: Snapshot, context: Context, lang: Lang) -> str:
     if isinstance(value, bool):
         return say("ops.yes" if value else "ops.no", lang)
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, str) and _INSTANT.match(value):
+        return clock_time_s(datetime.fromisoformat(value), snapshot.now, context.zone, lang)
     if isinstance(value, Mapping):
-        return " · ".join(_text(item, lang) for item in value.values())
-    return "–" if value is None or value == "" else str(value)
+        return " · ".join(_text(item, snapshot, context, lang) for item in value.values())
+    return str(value)

@@ -33,10 +33,10 @@ class Scene(_Model):
     name: str
     title: Words
     tiles: list[str] = Field(min_length=1, max_length=40, description="KPIs in reading order.")
-    columns: int = Field(4, ge=1, le=12, description="Columns of tiles.")
-    columns_wide: int = Field(6, ge=1, le=20, description="Columns of tiles on a wall wider than 21:9.")
+    columns: int = Field(3, ge=1, le=12, description="Columns of tiles.")
+    columns_wide: int = Field(4, ge=1, le=20, description="Columns of tiles on a wall wider than 21:9.")
     map: SceneMap | None = None
-    ticker: int = Field(4, ge=0, le=12, description="Lines of latest events; 0 for none.")
+    ticker: int = Field(3, ge=0, le=12, description="Lines of latest events; 0 for none.")
     feeds: bool = Field(True, description="Show the strip of feeds.")
 
     def rows(self, columns: int) -> int:

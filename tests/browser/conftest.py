@@ -1,0 +1,76 @@
+"""A browser, and pages of our own screens in it that must stay quiet and stay at home.
+
+Fixtures:
+    chrome    Chromium, once a session
+    screens   the screens on a server of their own, fed by the test
+    open_page opens an address; after the test: no console error, no request to another origin
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.browser.screens import Screens
+
+ARGS = [
+    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+# A cut link is what some tests are about; the browser says so in its own words.
+EXPECTED = ("WebSocket connection to", "Failed to load resource: net::ERR_CONNECTION_REFUSED")
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def chrome(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def screens() -> Iterator[Screens]:
+    server = Screens().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def open_page(chrome: Browser, screens: Screens) -> Iterator[OpenPage]:
+    problems: list[str] = []
+    pages: list[Page] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(EXPECTED) and "GPU stall" not in message.text:
+            problems.append(message.text)
+
+    def asked(url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob") and parts.netloc != f"127.0.0.1:{screens.port}":
+            problems.append(f"a request left the server: {url}")
+
+    def open_at(path: str, width: int = 1920, height: int = 1080, script: str = "", wait: bool = True) -> Page:
+        page = chrome.new_page(viewport={"width": width, "height": height})
+        pages.append(page)
+        page.on("console", heard)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: asked(request.url))
+        page.on("websocket", lambda socket: asked(socket.url.replace("ws:", "http:")))
+        if script:
+            page.add_init_script(script)
+        page.goto(screens.url + path)
+        if wait:
+            page.wait_for_selector("html[data-live]", state="attached", timeout=20_000)
+        return page
+
+    yield open_at
+    for page in pages:
+        page.close()
+    assert problems == []

@@ -1,0 +1,272 @@
+"""The screens in a real browser: live, at home, whole at every size, honest when the link is cut."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import province
+from tests.browser.conftest import OpenPage
+from tests.browser.screens import Screens
+
+pytestmark = pytest.mark.browser
+
+MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")
+COUNT_CONTEXTS = """
+window.contexts = 0;
+const original = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+  const had = this.__webgl;
+  const found = original.call(this, kind, ...rest);
+  if (found && /webgl/.test(kind) && !had) { this.__webgl = true; window.contexts += 1; }
+  return found;
+};
+const offscreen = OffscreenCanvas.prototype.getContext;
+OffscreenCanvas.prototype.getContext = function (kind, ...rest) {
+  const found = offscreen.call(this, kind, ...rest);
+  if (found && /webgl/.test(kind)) window.contexts += 1;
+  return found;
+};
+"""
+REFUSE_WEBGL = """
+const original = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) { return /webgl/.test(kind) ? null : original.call(this, kind, ...rest); };
+const offscreen = OffscreenCanvas.prototype.getContext;
+OffscreenCanvas.prototype.getContext = function (kind, ...rest) { return /webgl/.test(kind) ? null : offscreen.call(this, kind, ...rest); };
+"""
+
+
+def drawn(page: Page) -> Page:
+    """Wait until the map is there; on a software renderer its start keeps the page busy for a second or three."""
+    page.wait_for_selector("#map[data-mode]", timeout=30_000)
+    page.evaluate("new Promise((done) => setTimeout(() => requestIdleCallback(done), 1000))")
+    return page
+
+
+def measured(page: Page) -> list[dict[str, Any]]:
+    page.evaluate("document.fonts.ready")
+    found: list[dict[str, Any]] = page.evaluate(MEASURE)
+    assert found
+    return found
+
+
+def test_it_changes_a_tile_without_a_reload(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall", script=COUNT_CONTEXTS))
+    tile = page.locator("#tile-dossiers_received_today")
+    expect(tile).to_have_attribute("data-value", "1284")
+    expect(tile).to_have_attribute("data-as-of", "2026-11-20T07:31:25Z")
+    page.evaluate("window.mark = 1")
+    screens.show(province.snapshot(2, now=province.NOW + timedelta(seconds=30), values={"dossiers_received_today": 1301}))
+    expect(tile).to_have_attribute("data-value", "1301", timeout=2000)
+    expect(tile.locator(".value-number")).to_have_text("1.301")
+    expect(tile).to_have_attribute("data-as-of", "2026-11-20T07:31:55Z")
+    assert page.evaluate("window.mark") == 1
+
+
+def test_it_keeps_one_map_for_life(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall", script=COUNT_CONTEXTS))
+    expect(page.locator("#map")).to_have_attribute("data-mode", "deck")
+    before = page.evaluate("window.ioc_map.drawn()")
+    page.evaluate("window.first = window.ioc_map.deck()")
+    for seq in range(2, 12):
+        shot = province.snapshot(seq)
+        values: dict[str, float | None] = {code: float(seq) for code in shot.by_area["incidents_open"]}
+        values[next(iter(values))] = 100.0
+        screens.show(province.snapshot(seq, by_area=shot.by_area | {"incidents_open": values}))
+        page.wait_for_timeout(100)
+    page.wait_for_function(f"window.ioc_map.drawn() > {before}")
+    assert page.evaluate("window.contexts") == 1
+    assert page.evaluate("window.first === window.ioc_map.deck()")
+    assert page.locator("#map canvas").count() == 1
+
+
+def test_it_draws_the_map_only_when_its_data_changed(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall"))
+    before = page.evaluate("window.ioc_map.drawn()")
+    for seq in range(2, 6):
+        screens.show(province.snapshot(seq, values={"dossiers_received_today": 2000 + seq}))
+        expect(page.locator("#tile-dossiers_received_today")).to_have_attribute("data-value", str(2000 + seq))
+    assert page.evaluate("window.ioc_map.drawn()") == before
+
+
+def test_it_rebuilds_a_map_whose_context_was_lost(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall"))
+    page.evaluate("window.first = window.ioc_map.deck()")
+    page.evaluate("document.querySelector('#map canvas').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()")
+    page.wait_for_function("window.ioc_map.deck() && window.ioc_map.deck() !== window.first && window.ioc_map.deck().isInitialized", timeout=5000)
+    expect(page.locator("#tile-dossiers_received_today")).to_have_attribute("data-value", "1284")
+
+
+def test_it_shows_a_ranking_where_webgl_is_refused(open_page: OpenPage, screens: Screens) -> None:
+    page = open_page("/wall", script=REFUSE_WEBGL + "console.error = console.warn = () => {};")
+    drawn(page)
+    expect(page.locator("#map")).to_have_attribute("data-mode", "fallback")
+    expect(page.locator("#map-ranking .rank").first).to_be_visible()
+    assert page.locator("#map-ranking .rank").count() == 10
+
+
+@pytest.mark.parametrize("how", ["cut", "silent"])
+def test_it_says_within_5_s_that_the_link_is_cut_and_heals_by_itself(screens: Screens, open_page: OpenPage, how: str) -> None:
+    page = open_page("/wall")
+    banner = page.locator("#link-lost")
+    expect(banner).to_be_hidden()
+    page.evaluate("window.mark = 1")
+    screens.cut(how)
+    started = time.monotonic()
+    expect(banner).to_be_visible(timeout=5500)
+    assert time.monotonic() - started <= 5.5
+    clock = page.locator(".clock-time").inner_text()
+    assert float(page.evaluate("getComputedStyle(document.querySelector('main')).opacity")) < 1
+    page.wait_for_timeout(1200)
+    assert page.locator(".clock-time").inner_text() != clock  # the clock goes on
+    screens.snapshot = province.snapshot(9, values={"dossiers_received_today": 1400})
+    screens.heal()
+    expect(banner).to_be_hidden(timeout=10_000)
+    expect(page.locator("#tile-dossiers_received_today")).to_have_attribute("data-value", "1400")
+    assert page.evaluate("window.mark") == 1  # not reloaded
+
+
+def test_it_reloads_once_for_another_version(screens: Screens, open_page: OpenPage) -> None:
+    page = open_page("/wall")
+    page.evaluate("window.mark = 1")
+    screens.version = "99.0"
+    screens.cut()
+    screens.heal()
+    page.wait_for_function("window.mark === undefined", timeout=15_000)
+    page.wait_for_selector("html[data-live]", state="attached", timeout=20_000)
+    page.evaluate("window.mark = 2")
+    screens.cut()
+    screens.heal()
+    page.wait_for_timeout(3000)
+    assert page.evaluate("window.mark") == 2
+
+
+def test_it_tells_a_revoked_screen_so(screens: Screens, open_page: OpenPage) -> None:
+    page = open_page("/wall")
+    screens.cut("revoked")
+    expect(page.locator("#link-denied")).to_be_visible(timeout=5000)
+    expect(page.locator("#link-denied")).to_contain_text("Màn hình chưa được cấp quyền")
+    expect(page.locator("#link-lost")).to_be_hidden()
+
+
+def test_it_greys_what_is_old_and_names_every_state(screens: Screens, open_page: OpenPage) -> None:
+    page = open_page("/wall")
+    colours = {}
+    for state in ("live", "late", "stale", "lost", "never"):
+        screens.show(province.snapshot(5, states={"public-services": state}))
+        tile = page.locator("#tile-dossiers_received_today")
+        expect(tile).to_have_attribute("data-state", state)
+        expect(tile).to_contain_text({"live": "mới", "late": "trễ", "stale": "cũ", "lost": "mất", "never": "chưa có"}[state])
+        colours[state] = tile.locator(".tile-value").evaluate("node => getComputedStyle(node).color")
+    assert len({colours["live"], colours["stale"]}) == 2
+    assert colours["live"] != colours["late"]
+
+
+SIZES = [(1280, 720), (1920, 1080), (3840, 2160), (7680, 2160)]
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_it_fills_every_wall_exactly(open_page: OpenPage, screens: Screens, width: int, height: int, lang: str) -> None:
+    page = open_page(f"/wall?lang={lang}", width, height)
+    page.wait_for_function("document.querySelectorAll('.tile .value-number').length >= 12")
+    assert page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [width, height]
+    assert [text for text in measured(page) if text["cut"]] == []
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_it_still_fits_with_large_numbers_and_every_state(open_page: OpenPage, screens: Screens, lang: str) -> None:
+    values = {name: value * 1000 if value > 200 else value for name, value in province.VALUES.items()}
+    states: dict[str, Any] = {"public-services": "lost", "e-documents": "never", "health": "stale", "education": "late"}
+    screens.snapshot = province.snapshot(3, values=dict(values), states=states)
+    page = open_page(f"/wall?lang={lang}")
+    page.wait_for_selector(".tile .value-number")
+    assert [text for text in measured(page) if text["cut"]] == []
+
+
+def test_w01_it_can_be_read_from_where_the_viewers_stand(open_page: OpenPage, screens: Screens) -> None:
+    """The default setting on a wall of four 55-inch panels: no text below 16 minutes of arc, measured on small letters."""
+    page = open_page("/wall", 3840, 2160)
+    page.wait_for_selector(".tile .value-number")
+    scene = page.locator("[data-scene]")
+    least = 0.00465 * float(scene.get_attribute("data-viewing-distance-m") or 0) * 1000 / float(scene.get_attribute("data-pixel-pitch-mm") or 1)
+    small = {text["text"]: text["size"] * 0.536 for text in measured(page) if text["size"] * 0.536 < least * 0.995}
+    assert small == {}
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+@pytest.mark.parametrize("path", ["/", "/operations", "/kpi/dossiers_on_time_rate", "/kpi/incidents_open"])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180), (1920, 1080)])
+def test_it_fits_the_pages_on_phone_tablet_and_desktop(open_page: OpenPage, screens: Screens, path: str, width: int, height: int, lang: str) -> None:
+    screens.dead_letters = [
+        {"feed": "health", "cause": "out_of_scope", "message": "Patient is a person: never read", "field": "resourceType", "repair": "", "times": 127, "last_at": "2026-11-20T07:30:00Z"}
+    ]
+    page = open_page(f"{path}?lang={lang}", width, height)
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [text for text in measured(page) if text["cut"]] == []
+
+
+def test_it_leads_from_a_tile_to_its_page_by_keyboard(open_page: OpenPage, screens: Screens) -> None:
+    page = open_page("/")
+    page.wait_for_selector(".tile .value-number")
+    link = page.locator("#tile-dossiers_received_today a")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if link.evaluate("node => node === document.activeElement"):
+            break
+    assert link.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/kpi/dossiers_received_today?lang=vi")
+    expect(page.locator("h1")).to_have_text("Hồ sơ tiếp nhận trong ngày")
+    expect(page.locator("#kpi-explain")).to_contain_text("Số hồ sơ tiếp nhận từ 0 giờ")
+    expect(page.locator("#kpi-ranking .rank").first).to_be_visible()
+
+
+def test_it_switches_the_language_and_keeps_the_page(open_page: OpenPage, screens: Screens) -> None:
+    page = open_page("/kpi/incidents_open")
+    page.get_by_text("English").click()
+    expect(page.locator("h1")).to_have_text("Reports in progress")
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_it_lists_dead_letters_by_cause(open_page: OpenPage, screens: Screens) -> None:
+    screens.dead_letters = [
+        {"feed": "health", "cause": "out_of_scope", "message": "<b>Patient</b>", "field": "resourceType", "repair": "", "times": 127, "last_at": "2026-11-20T07:30:00Z"}
+    ]
+    page = open_page("/operations")
+    row = page.locator("#dead-letters tr")
+    expect(row).to_contain_text("out_of_scope")
+    expect(row).to_contain_text("<b>Patient</b>")  # shown, not run
+    expect(row).to_contain_text("14:30:00")
+    expect(page.locator("[data-feed=education]").first).to_have_attribute("data-state", "stale")
+
+
+CONTRAST = """
+() => {
+  const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = (c) => { const [r, g, b] = c.slice(0, 3).map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = (node) => { for (let up = node; up; up = up.parentElement) { const c = rgb(getComputedStyle(up).backgroundColor); if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
+  const out = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !node.getClientRects().length || node.closest("[hidden], .skip")) continue;
+    const [a, b] = [light(rgb(getComputedStyle(node).color)), light(behind(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) out.push([node.textContent.trim(), node.className, ratio]);
+  }
+  return out;
+}
+"""
+
+
+@pytest.mark.parametrize("path", ["/wall", "/", "/operations", "/kpi/incidents_open"])
+def test_w02_it_has_contrast_enough(open_page: OpenPage, screens: Screens, path: str) -> None:
+    page = open_page(path)
+    page.wait_for_timeout(300)
+    assert page.evaluate(CONTRAST) == []

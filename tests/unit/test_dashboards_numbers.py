@@ -1,0 +1,87 @@
+"""Numbers, durations and times as the screens write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dashboards.figures.numbers import (
+    clock_time,
+    clock_time_s,
+    duration,
+    in_words,
+    iso,
+    number,
+    plain,
+    quantity,
+    signed,
+    unit_word,
+)
+from ioc.kpi.catalogue import load
+
+ICT = ZoneInfo("Asia/Ho_Chi_Minh")
+
+
+def test_it_writes_numbers_as_vietnamese_people_do() -> None:
+    assert number(1234567.891, "vi", 3) == "1.234.567,891"
+    assert number(1234567.891, "en", 1) == "1,234,567.9"
+    assert in_words(98, "%", "vi", 1) == "98,0%"
+
+
+def test_it_rounds_half_up_and_never_to_minus_zero() -> None:
+    assert number(0.125, "vi", 2) == "0,13"
+    assert number(-0.04, "vi", 1) == "0,0"
+    assert number(-3, "vi") == "\u22123"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (16.75e12, "VND", ("16,75", "nghìn tỷ đồng")),
+        (1.9e6, "{document}", ("1,9", "triệu văn bản")),
+        (7.5e9, "VND", ("7,5", "tỷ đồng")),
+        (999_999, "{document}", ("999.999", "văn bản")),
+        (12, "{unheard_of}", ("12", "unheard of")),
+    ],
+)
+def test_it_shortens_large_numbers_into_words(value: float, unit: str, shown: tuple[str, str]) -> None:
+    assert quantity(value, unit, "vi") == shown
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown"),
+    [(0.7, ("42", "phút")), (5.3, ("5,3", "giờ")), (52, ("2 ngày 4", "giờ")), (48.2, ("2", "ngày")), (-30, ("\u22121 ngày 6", "giờ")), (0, ("0", "phút"))],
+)
+def test_it_says_hours_as_people_do(hours: float, shown: tuple[str, str]) -> None:
+    assert duration(hours, "vi") == shown
+
+
+def test_it_says_a_difference_of_percentages_in_points() -> None:
+    assert signed(-1.234, "%", "vi", 1) == "\u22121,2 điểm %"
+    assert signed(1.2, "%", "en", 1) == "+1.2 pts"
+    assert signed(12, "{dossier}", "vi") == "+12"
+    assert signed(0, "{dossier}", "vi") == "±0"
+    assert signed(-1.5, "h", "vi", 1) == "\u22121,5\u00a0giờ"
+
+
+def test_it_gives_machines_plain_numbers() -> None:
+    assert [plain(v) for v in (12.0, 96.53, 1e21, None, float("nan"))] == ["12", "96.53", "1000000000000000000000", "", ""]
+
+
+def test_it_dates_only_what_is_not_of_today() -> None:
+    now = datetime(2026, 11, 20, 7, 32, 5, tzinfo=UTC)
+    assert clock_time(datetime(2026, 11, 19, 17, 0, tzinfo=UTC), now, ICT, "vi") == "00:00"  # already today there
+    assert clock_time(datetime(2026, 11, 19, 16, 59, tzinfo=UTC), now, ICT, "vi") == "19/11 23:59"
+    assert clock_time_s(now, now, ICT, "en") == "14:32:05"
+    assert clock_time(None, now, ICT, "vi") == "" == iso(None)
+    assert iso(now) == "2026-11-20T07:32:05Z"
+
+
+def test_it_has_a_word_in_both_languages_for_every_unit_of_the_catalogue() -> None:
+    units = {kpi.unit for kpi in load(Path(__file__).parents[2] / "dashboards" / "catalogue")}
+    for unit in units - {"1", "%"}:
+        assert unit_word(unit, "vi") not in ("", unit.strip("{}")), unit
+        assert unit_word(unit, "en"), unit

@@ -1,0 +1,138 @@
+"""Pages and scenes: what is where, what a snapshot fills, what a wrong scene says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dash.development.base_component import Component
+
+from dashboards.app import page_at
+from dashboards.context import Context
+from dashboards.figures.parts import to_json
+from dashboards.leaders import kpi as kpi_page
+from dashboards.leaders import page as leaders_page
+from dashboards.operations import page as operations_page
+from dashboards.wall import page as wall_page
+from dashboards.wall.scene import load, read
+from dashboards.words import LANGS, Lang
+from ioc.errors import UserError
+from ioc.live import Render
+from tests.browser import province
+
+ROOT = Path(__file__).parents[2]
+CONTEXT = Context(province.config(), province.AREAS, province.catalogue(), "1")
+SCENES = load(ROOT / "dashboards" / "scenes", ["overview"], CONTEXT.kpis)
+
+
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    tree = to_json(tree)
+    if isinstance(tree, list):
+        for item in tree:
+            yield from nodes(item)
+    elif isinstance(tree, dict) and "props" in tree:
+        yield tree["props"]
+        yield from nodes(tree["props"].get("children"))
+
+
+def ids(page: Component) -> list[str]:
+    return [props["id"] for props in nodes(page) if "id" in props]
+
+
+def pages(lang: Lang) -> list[tuple[Component, Render]]:
+    scene = SCENES["overview"]
+    return [
+        (wall_page.layout(scene, CONTEXT, lang), wall_page.render(scene, CONTEXT, lang)),
+        (leaders_page.layout(CONTEXT, lang), leaders_page.render(CONTEXT, lang)),
+        (operations_page.layout(CONTEXT, lang), operations_page.render(CONTEXT, lang)),
+        (kpi_page.layout("incidents_open", CONTEXT, lang), kpi_page.render("incidents_open", CONTEXT, lang)),
+    ]
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_it_sends_only_to_places_that_are_on_the_page(lang: Lang) -> None:
+    for page, render in pages(lang):
+        places = ids(page)
+        assert len(places) == len(set(places))
+        sent = render(province.snapshot())
+        assert sent and sent.keys() <= set(places)
+        assert json.dumps(sent)
+
+
+def test_it_renders_the_same_snapshot_the_same_way() -> None:
+    for _, render in pages("vi"):
+        assert render(province.snapshot()) == render(province.snapshot())
+
+
+def test_it_shows_every_kpi_in_use_to_leaders() -> None:
+    places = set(ids(leaders_page.layout(CONTEXT, "vi")))
+    assert {f"tile-{kpi}" for kpi in CONTEXT.kpis} <= places
+
+
+def test_it_puts_at_least_twelve_tiles_a_map_and_the_ticker_on_the_overview() -> None:
+    found = list(nodes(wall_page.layout(SCENES["overview"], CONTEXT, "vi")))
+    assert sum("data-kpi" in props for props in found) >= 12
+    assert any(props.get("data-map") == "incidents_open" for props in found)
+    assert any(props.get("data-scene") == "overview" for props in found)
+    assert {"ticker", "feeds", "link-lost"} <= {props.get("id") for props in found}
+
+
+def test_it_derives_letters_from_viewing_distance_and_pixel_pitch() -> None:
+    config = province.config()
+    far = config.model_copy(update={"scenes": config.scenes.model_copy(update={"viewing_distance_m": 8.0, "pixel_pitch_mm": 0.634})})
+    root = next(nodes(wall_page.layout(SCENES["overview"], Context(far, province.AREAS, province.catalogue(), "1"), "vi")))
+    assert (root["style"]["--letter"], root["style"]["--letter-least"]) == ("73.19px", "58.68px")
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [("/", "leaders:vi"), ("/wall", "wall/overview:vi"), ("/wall/overview", "wall/overview:vi"), ("/operations", "operations:vi"), ("/kpi/incidents_open", "kpi/incidents_open:vi")],
+)
+def test_it_finds_the_page_of_an_address(path: str, found: str) -> None:
+    assert next(nodes(page_at(path, "vi", CONTEXT, SCENES)))["data-view"] == found
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/wall/nowhere", "/kpi/nowhere"])
+def test_it_says_when_there_is_no_such_page(path: str) -> None:
+    page = page_at(path, "en", CONTEXT, SCENES)
+    assert "data-view" not in next(nodes(page))
+    assert "There is no" in str(to_json(page))
+
+
+def test_it_says_that_the_embedded_broker_forgets() -> None:
+    render = operations_page.render(CONTEXT, "vi")
+    assert "Apache Kafka" in str(render(province.snapshot())["ops-note"])
+
+
+SCENE = "title: {vi: A, en: B}\ntiles:\n  - dossiers_open\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (SCENE + "  - dossiers_opne\n", r"line 4: no KPI is called 'dossiers_opne'"),
+        (SCENE + "  - dossiers_open\n", r"line 4: 'dossiers_open' is on the scene twice"),
+        (SCENE + "map:\n  kpi: nothing\n", r"line 5: no KPI is called 'nothing'"),
+        (SCENE + "tickers: 3\n", r"line \d+: tickers: Extra inputs are not permitted"),
+        (SCENE + "columns: many\n", r"line 4: columns: Input should be a valid integer"),
+        ("title: {vi: A, en: B}\ntiles: []\n", r"line 2: tiles: List should have at least 1 item"),
+        ("- a\n", r"line 1: a scene is a mapping"),
+        ("title: [\n", r"not valid YAML"),
+    ],
+)
+def test_it_names_file_and_line_of_a_wrong_scene(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=says) as caught:
+        read(path, CONTEXT.kpis)
+    assert str(path) in str(caught.value)
+
+
+def test_it_says_which_scene_is_not_there() -> None:
+    with pytest.raises(UserError, match=r"nowhere\.yaml: the scene cannot be read.*scenes\.use"):
+        load(ROOT / "dashboards" / "scenes", ["nowhere"], CONTEXT.kpis)
+    with pytest.raises(UserError, match=r"scenes\.use is empty"):
+        load(ROOT / "dashboards" / "scenes", [], CONTEXT.kpis)
