@@ -19,9 +19,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from ioc import areas
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
+from ioc.kpi import catalogue
 from ioc.kpi.audit import audit
+from ioc.kpi.engine import Engine
 from ioc.store.migrate import server
 from ioc.store.pool import open_pool
 from ioc.store.services import Beat
@@ -96,10 +99,11 @@ class Jobs:
         """Recompute every rollup from raw events; a difference is logged as an error."""
 
         def work(conn: psycopg.Connection[Any]) -> str:
-            report = audit(conn, self._config, at=self._clock())
+            units = areas.load(self._config.province.code)
+            report = audit(conn, Engine(catalogue.load(self._config.kpis.catalogue), self._config, units, self._clock))
             if report.differences:
-                log.error("the audit found differences", differences=len(report.differences), first=str(report.differences[0]))
-            return f"{len(report.differences)} differences"
+                log.error("the audit found differences", differences=report.difference, first=str(report.differences[0]))
+            return str(report)
 
         self.run("audit", work)
 

@@ -47,6 +47,6 @@ def test_a_cursor_of_a_topic_that_is_gone_counts_no_more(pool: ConnectionPool[An
 
 
 def test_an_absent_database_is_told_apart_from_a_mistake() -> None:
-    with ConnectionPool("postgresql://nobody@127.0.0.1:1/none", min_size=0, max_size=1, open=True, reconnect_timeout=1, timeout=1) as pool:
-        with pytest.raises(Unavailable):
-            Cursors(pool).load("f")
+    dsn = "postgresql://nobody@127.0.0.1:1/none"
+    with ConnectionPool(dsn, min_size=0, max_size=1, open=True, reconnect_timeout=1, timeout=1) as pool, pytest.raises(Unavailable):
+        Cursors(pool).load("f")
