@@ -95,9 +95,9 @@ class _Reading:
         self._connector, self._context = connector, context
         self._overlap = timedelta(seconds=context.options.overlap_s)
         saved = context.cursor
-        self._seen = Seen(saved.get("seen"))
         self._newest = datetime.fromisoformat(saved["since"]) if "since" in saved else context.oldest
         self._start = datetime.fromisoformat(saved["from"]) if "from" in saved else context.oldest
+        self._seen = Seen(saved.get("seen"), self._start)
 
     def pages(self) -> Iterator[Page]:
         start, page, walk = self._start, 1, Walk()

@@ -88,7 +88,7 @@ def _ours(header: Mapping[str, Any], context: Context[Any]) -> tuple[str, str]:
     for receiver in parts(header, "To"):
         if (organ := fields.text(receiver, "OrganId")) is not None and organ.endswith(suffix):
             return organ, "received"
-    raise Skip("out_of_scope", f"neither sender nor receiver is an agency of ...{suffix}", field="MessageHeader.To.OrganId", repair="set the option organ_suffix to this province's group")
+    raise Skip("out_of_scope", f"neither sender nor receiver is an agency of {suffix}", field="MessageHeader.To.OrganId", repair="set the option organ_suffix to this province's group")
 
 
 def _due(header: Mapping[str, Any], context: Context[Any]) -> datetime | None:

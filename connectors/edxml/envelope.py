@@ -12,6 +12,8 @@ from ioc.connect import Context, Document, FieldClass, Record, Skip, children, f
 ATTACHMENTS = re.compile(r"<((?:\w+:)?AttachmentEncoded)\b[^>]*>.*?</\1\s*>", re.DOTALL)
 
 FIELDS: dict[str, FieldClass] = {
+    "id": "internal",  # of a listed message
+    "type": "internal",
     "MessageHeader.From.OrganId": "internal",
     "MessageHeader.To.OrganId": "internal",
     "MessageHeader.Code.CodeNumber": "public",

@@ -57,9 +57,9 @@ class _Reading:
         """Yield what changed of one resource since its own cursor."""
         context = self._context
         saved = self._cursor.get(name, {})
-        seen = Seen(saved.get("seen"))
         newest = _time(saved.get("since"))
         start = _time(saved.get("from")) or (None if name == "Location" else context.oldest)
+        seen = Seen(saved.get("seen"), start)
         params = {"_sort": "_lastUpdated", "_count": context.options.page_size}
         if start is not None:
             params["_lastUpdated"] = f"gt{start.astimezone(UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"

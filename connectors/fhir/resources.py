@@ -102,7 +102,7 @@ def _encounter(value: Mapping[str, Any], record: Record, context: Context[Any]) 
         category=_class(value.get("class")),
         area=_area(facility, context),
         agency=facility,
-        opened_at=start,
+        opened_at=None if status == "planned" else start,  # a planned one has not begun
         closed_at=(end or fields.to_the_hour(time)) if closed else None,
         doubt="; ".join(doubts) or None,
         dims={"resource": "encounter"},

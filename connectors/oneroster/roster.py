@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from connectors.oneroster.layouts import PERSONS, reference
 from ioc.connect import Context, FieldClass, Record, Skip, fields, shown
@@ -91,7 +91,9 @@ def _enrolment(value: Mapping[str, Any], time: datetime | None, seen: datetime, 
     school, class_ = reference(dict(value), "school"), reference(dict(value), "class")
     status = _status(value)
     begin = value.get("beginDate")
-    opened = min(fields.start_of(fields.day(begin, "beginDate"), context.zone), seen) if begin else UNSET
+    opened: datetime | UnsetType = fields.start_of(fields.day(begin, "beginDate"), context.zone) if begin else UNSET
+    if opened is not UNSET and opened > context.now:
+        opened = UNSET  # enrolled for a term that has not begun
     case = Case(
         status="open" if status == "active" else "closed",
         native_status=status,

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def poll(connector: OneRoster, context: Context[Any], cursor: dict[str, Any], name: str) -> Iterator[Page]:
     """Yield what changed in the list `name`."""
     saved = cursor.get(name) or {}
-    seen, offset = Seen(saved.get("seen")), int(saved.get("offset", 0))
+    offset = int(saved.get("offset", 0))
     since = saved.get("filter") if offset else saved.get("from")
+    seen = Seen(saved.get("seen"), datetime.fromisoformat(since) if since else None)
     newest = datetime.fromisoformat(saved["since"]) if "since" in saved else None
     walk = Walk()
     while True:

@@ -6,7 +6,7 @@
 
 The cursor::
 
-    {"since": ISO, "swept": ISO, "watch": {id: [digest, open 0|1, requested, updated (seconds)]}, "turn": id,
+    {"since": ISO, "swept": ISO, "watch": {id: [digest, open 0|1, requested, updated (seconds), changes at that time]}, "turn": id,
      "sweep": ISO (while a sweep is under way: how far it is)}
 """
 
@@ -54,12 +54,17 @@ class _State:
             return False
         requested, updated = _moment(value, "requested_datetime"), _moment(value, "updated_datetime")
         open_ = isinstance(value, dict) and str(value.get("status", "")).lower() == "open"
-        if known is not None and key and (updated is None or _seconds(updated) == known[3]):
-            # Changed, and the source does not say when: we know when we saw it.
-            record.hints["changed_at"] = self.now
+        changes = 0
+        if known is not None and key and updated is None:
+            record.hints["changed_at"] = self.now  # changed, and the source never says when: we saw it now
+        elif known is not None and key and updated is not None and _seconds(updated) == known[3]:
+            # Changed, and the update time stands still (a rating does that). A little later than before, but by the
+            # source's clock, so that its next real update is newer whatever our clock says.
+            changes = int(known[4]) + 1
+            record.hints["changed_at"] = updated + timedelta(milliseconds=changes)
         if requested is not None and requested <= self.now + timedelta(days=1):
             self.reached = max(self.reached or requested, requested)
-        self.watch[key or mark] = [mark, int(open_), _seconds(requested), _seconds(updated)]
+        self.watch[key or mark] = [mark, int(open_), _seconds(requested), _seconds(updated), changes]
         return True
 
     def save(self) -> dict[str, Any]:

@@ -113,9 +113,10 @@ def _replay(connector: Connector[Any], case: CaseFile, folder: Path) -> dict[str
             again = _poll(pump, bus, cursors) if case.settles else []
         finally:
             client.close()
-    got: dict[str, Any] = {"events": [_event(e) for e in bus.events[:before]], "dead_letters": [_letter(x) for x in bus.letters]}
+    here = server.url.removeprefix("http://")
+    got: dict[str, Any] = {"events": [_event(e) for e in bus.events[:before]], "dead_letters": [_letter(x, here) for x in bus.letters]}
     if problems or again:
-        got["problems"] = [text.replace(server.url.removeprefix("http://"), "SOURCE") for text in problems]
+        got["problems"] = [text.replace(here, "SOURCE") for text in problems]
     if len(bus.events) > before:
         got["published_again"] = [_event(e) for e in bus.events[before:]]
     return got
@@ -141,8 +142,8 @@ def _event(event: Event) -> dict[str, Any]:
     return {name: shown[name] for name in ("type", "subject", "time", "data")}
 
 
-def _letter(letter: DeadLetter) -> dict[str, str]:
-    return {"cause": letter.cause, "field": letter.field, "message": letter.message}
+def _letter(letter: DeadLetter, here: str) -> dict[str, str]:
+    return {"cause": letter.cause, "field": letter.field, "message": letter.message.replace(here, "SOURCE")}
 
 
 def _differences(expected: dict[str, Any], got: dict[str, Any]) -> list[str]:

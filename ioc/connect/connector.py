@@ -247,15 +247,21 @@ def digest_bytes(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=8).hexdigest()[:15]
 
 
+FEW = 500  # marks that are always kept: a small list is small in the cursor, too
+
+
 class Seen:
     """Bounded memory of the records published from the part of a list that is read again.
 
-    Reading overlaps, so that nothing is missed; what is remembered here is not published again. `keep` at most
-    `limit` records; forgetting one costs a duplicate, never a fact.
+    Reading overlaps, so that nothing is missed; what is remembered here is not published again. At most `limit`
+    records are kept; forgetting one costs a duplicate, never a fact. `asked`: the time from which this poll asked; a
+    source that sends older records all the same ignores the question, and then older ones are remembered too.
     """
 
-    def __init__(self, saved: Any, limit: int = 5000) -> None:
+    def __init__(self, saved: Any, asked: datetime | None = None, limit: int = 5000) -> None:
         self._limit = limit
+        self._asked = int(asked.timestamp()) if asked else 0
+        self._ignored = False
         self._groups: dict[int, set[str]] = {}
         if isinstance(saved, dict):
             self._groups = {int(key): set(marks) for key, marks in saved.items()}
@@ -264,19 +270,20 @@ class Seen:
 
     def new(self, value: Any, at: datetime | None) -> bool:
         """Return whether this content was not seen yet, and remember it under the source's time `at`."""
-        mark = digest(value)
+        mark, second = digest(value), int(at.timestamp()) if at else 0
+        self._ignored = self._ignored or 0 < second < self._asked - 1
         if mark in self._known:
             return False
         self._known.add(mark)
-        self._groups.setdefault(int(at.timestamp()) if at else 0, set()).add(mark)
+        self._groups.setdefault(second, set()).add(mark)
         return True
 
     def save(self, since: datetime) -> dict[str, list[str]]:
         """Return what to keep in the cursor: the records at or after `since`, the newest `limit` of them.
 
-        Records without a usable time (group 0) are kept as long as there is room.
+        Records without a usable time (group 0) are kept as long as there is room; all are, while they are few.
         """
-        oldest = int(since.timestamp())
+        oldest = 0 if self._ignored or len(self._known) <= FEW else int(since.timestamp())
         kept: dict[str, list[str]] = {}
         room = self._limit
         self.full = False
