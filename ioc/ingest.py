@@ -32,7 +32,7 @@ from ioc.bus import DEAD_LETTERS, HEARTBEAT, REQUEST_TIMEOUT_MS, Topics, client_
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
 from ioc.errors import Unavailable
-from ioc.events import BadEvent, DeadLetter, Event, decode
+from ioc.events import BadEvent, DeadLetter, Event, decode, encode
 from ioc.store.services import Beat
 from ioc.store.writer import Fenced, Record, Result, Writer
 
@@ -159,8 +159,7 @@ class Sink:
                 lone = records[0]
                 if lone.event is None:
                     raise
-                text = msgspec.json.encode(lone.event.data).decode()
-                lone.letter = refused(lone.feed, text.encode(), BadEvent("database_refused", _say(exc)), lone.received_at)
+                lone.letter = refused(lone.feed, encode(lone.event), BadEvent("database_refused", _say(exc)), lone.received_at)
                 lone.event = None
                 return self._put(records, batch)
             middle = len(records) // 2

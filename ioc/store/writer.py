@@ -29,7 +29,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from ioc.clock import ICT, day_start, local_day
-from ioc.events import Asset, Case, DeadLetter, Event, Observation
+from ioc.events import Asset, Case, DeadLetter, Event, Observation, encode
 from ioc.store.rollup import ASSET_FIELDS, CASE_FIELDS, CaseDeltas, State, version_of
 from ioc.store.sql import queries
 
@@ -296,14 +296,18 @@ class Writer:
         self.conn.execute(_SQL[f"upsert_{table}"])
 
     def _dead_letters(self, letters: Iterable[DeadLetter]) -> None:
-        unique = {letter.id: letter for letter in letters}
+        unique: dict[str, DeadLetter] = {}
+        times: Counter[str] = Counter()
+        for letter in letters:
+            unique[letter.id] = letter
+            times[letter.id] += 1
         if not unique:
             return
         rows = [
-            (i, x.feed, x.cause, x.message, x.field, x.repair, x.record.replace("\x00", "\\x00"), x.connector, x.at, x.at)
+            (i, x.feed, x.cause, x.message, x.field, x.repair, x.record.replace("\x00", "\\x00"), x.connector, x.at, x.at, times[i])
             for i, x in sorted(unique.items())
         ]
-        columns = ("id", "feed", "cause", "message", "field", "repair", "record", "connector", "first_at", "last_at")
+        columns = ("id", "feed", "cause", "message", "field", "repair", "record", "connector", "first_at", "last_at", "times")
         self.conn.execute(_SQL["dead_letters"], _columns(columns, rows))
 
     def _account(self, fresh: Sequence[Record], new: Sequence[_Row], progress: dict[tuple[str, int], Progress], result: Result) -> None:
@@ -395,7 +399,7 @@ def _contradiction(row: _Row) -> DeadLetter:
         message=f"event {e.id} of {e.source} came before with other content",
         field="id",
         repair="give a changed fact a new id, and a newer version (observation) or time (case, asset)",
-        record=row.data.decode(),
+        record=encode(e).decode(),
         connector=e.source,
         at=row.record.received_at,
     )

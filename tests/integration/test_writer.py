@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
@@ -157,6 +158,20 @@ def test_dead_letters_met_again_are_counted(bus: Bus) -> None:
     bus.put(letter)
     bus.put(letter)
     assert bus.rows("SELECT feed, cause, times, record FROM dead_letter") == [("f", "bad_json", 2, "{\\x00")]
+
+
+def test_the_same_dead_letter_several_times_in_one_batch_is_counted_each_time(bus: Bus) -> None:
+    letter = DeadLetter(feed="f", cause="bad_json", message="m", record="{", at=T0)
+    bus.put(letter, letter, letter)
+    bus.put(letter)
+    assert bus.rows("SELECT times FROM dead_letter") == [(4,)]
+
+
+def test_contradictions_of_two_events_are_two_dead_letters_even_with_equal_data(bus: Bus) -> None:
+    firsts = [obs(1, subject="a"), obs(1, subject="b")]
+    others = [msgspec.structs.replace(first, data=obs(2).data) for first in firsts]
+    assert bus.put(*firsts, *others).dead_letters == 2
+    assert {subject for (record,) in bus.rows("SELECT record FROM dead_letter") for subject in [msgspec.json.decode(record)["subject"]]} == {"a", "b"}
 
 
 def test_any_order_and_repetition_of_many_facts_give_the_same_database(each_database: str, empty_copy: Any) -> None:

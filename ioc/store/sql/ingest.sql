@@ -116,10 +116,10 @@ USING unnest(%(feed)s::text[], %(day)s::date[], %(area)s::text[], %(tenths)s::in
 WHERE (r.feed, r.day, r.area, r.tenths) = (k.feed, k.day, k.area, k.tenths) AND r.n = 0
 
 -- name: dead_letters
-INSERT INTO dead_letter AS d (id, feed, cause, message, field, repair, record, connector, first_at, last_at)
+INSERT INTO dead_letter AS d (id, feed, cause, message, field, repair, record, connector, first_at, last_at, times)
 SELECT * FROM unnest(%(id)s::text[], %(feed)s::text[], %(cause)s::text[], %(message)s::text[], %(field)s::text[], %(repair)s::text[],
-                     %(record)s::text[], %(connector)s::text[], %(first_at)s::timestamptz[], %(last_at)s::timestamptz[])
-ON CONFLICT (id) DO UPDATE SET last_at = greatest(d.last_at, excluded.last_at), times = d.times + 1
+                     %(record)s::text[], %(connector)s::text[], %(first_at)s::timestamptz[], %(last_at)s::timestamptz[], %(times)s::bigint[])
+ON CONFLICT (id) DO UPDATE SET last_at = greatest(d.last_at, excluded.last_at), times = d.times + excluded.times
 
 -- name: save_offsets
 UPDATE consumer_offset o SET
