@@ -120,6 +120,8 @@ class Supervisor:
     def _restart_clients(self, unit: Unit) -> None:
         self.say(f"{unit.name} is back and empty; restarting {', '.join(client.name for client in unit.clients)}")
         for client in unit.clients:
+            client.process.ask_to_end()  # side by side
+        for client in unit.clients:
             client.process.stop(_CLIENT_STOP_S)
             client.restart_at = None
             self._start_again(client)

@@ -160,8 +160,13 @@ class _Up:
         self._start_servers(servers)
         environment = self._environment(broker, database, ports)
         self._write_environment(environment)
+        if self.options.simulator:  # first: it needs nobody, and connectors should not find it closed
+            self._start_program("simulate", environment)
         self._migrate(environment)
-        self._start_programs(environment, broker)
+        clients = [self._start_program(name, environment) for name in ("connect", "ingest", "jobs", "web")]
+        if broker is not None and broker.memory_only:
+            unit = next(unit for unit in self.supervisor.units if unit.name == "broker")
+            unit.clients, unit.max_rss_bytes = clients, max(_BROKER_MIN_RSS, psutil.virtual_memory().total // 8)
         self._preparing = False
 
     def _check(self) -> None:
@@ -241,16 +246,11 @@ class _Up:
             raise UserError(f"the database could not be brought to this version: {lines[-1] if lines else f'code {code}'} (log: {self._log('migrate')})")
         self.say("database: schema is up to date")
 
-    def _start_programs(self, environment: Mapping[str, str], broker: Tansu | apache.Kafka | None) -> None:
-        names = [*(["simulate"] if self.options.simulator else []), "connect", "ingest", "jobs", "web"]
-        units = [self._program(name, environment) for name in names]
-        for unit in units:
-            unit.start()
-            self.supervisor.units.append(unit)
-        if broker is not None and broker.memory_only:
-            clients = [unit for unit in units if unit.name != "simulate"]
-            unit = next(unit for unit in self.supervisor.units if unit.name == "broker")
-            unit.clients, unit.max_rss_bytes = clients, max(_BROKER_MIN_RSS, psutil.virtual_memory().total // 8)
+    def _start_program(self, name: str, environment: Mapping[str, str]) -> Unit:
+        unit = self._program(name, environment)
+        unit.start()
+        self.supervisor.units.append(unit)
+        return unit
 
     def _program(self, name: str, environment: Mapping[str, str]) -> Unit:
         env = dict(os.environ) | dict(environment) | {"PYTHONUNBUFFERED": "1"}
