@@ -6,7 +6,7 @@ The facts go through the real writer into a real database; the oracle never sees
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -25,6 +25,7 @@ from ioc.clock import ICT, FrozenClock
 from ioc.config import Config
 from ioc.events import Asset, Case, Event, Observation, make
 from ioc.kpi import catalogue
+from ioc.kpi.audit import audit
 from ioc.kpi.engine import SPARK, Engine
 from ioc.store.reader import Reader, snapshot
 from ioc.store.writer import Record, Writer
@@ -355,11 +356,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return Engine(catalogue.load(folder), config, load_areas("19"), FrozenClock(NOW))
 
 
-@pytest.fixture
-def reader(database: str) -> Iterator[Callable[[], Any]]:
-    yield lambda: snapshot(database)
-
-
 def same(found: float | None, expected: Any) -> bool:
     if expected is None or found is None:
         return expected is None and found is None
@@ -412,6 +408,7 @@ def test_it_equals_the_oracle_now_and_as_it_looked_then(seed: int, size: int, ag
         check(engine, reader, facts, None)
         check_areas(engine, reader, facts)
         check(engine, reader, facts, NOW - timedelta(seconds=ago))
+    assert audit(database, engine).differences == []
 
 
 def test_the_open_cases_of_earlier_days_follow_from_what_was_opened_and_closed_since(engine: Engine, database: str) -> None:

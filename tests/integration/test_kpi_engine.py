@@ -1,0 +1,297 @@
+"""The shipped KPIs over a real database: time, areas, explanation, earlier instants, and what a number may cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from ioc.areas import load as load_areas
+from ioc.clock import ICT, FrozenClock, day_start
+from ioc.config import load as load_config
+from ioc.errors import UserError
+from ioc.events import Asset, Case, Event, Observation, make
+from ioc.kpi import catalogue
+from ioc.kpi.engine import SPARK, Engine
+from ioc.kpi.explain import explain
+from ioc.store.reader import Reader, snapshot, statement_for
+from ioc.store.writer import Record, Writer
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NOW = datetime(2026, 11, 20, 10, tzinfo=ICT)  # a Friday
+HERE, THERE = "05443", "05455"
+FEED = "public-services"
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock(NOW)
+
+
+@pytest.fixture
+def engine(clock: FrozenClock) -> Engine:
+    return Engine(catalogue.load(REPOSITORY / "dashboards" / "catalogue"), load_config(REPOSITORY / "config.yaml"), load_areas("19"), clock)
+
+
+class Town:
+    """Writes facts as ingest does."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self.conn = psycopg.connect(dsn)
+        self.writer = Writer(self.conn)
+
+    def put(self, feed: str, *events: Event, received: datetime = NOW) -> None:
+        topic = f"ioc.{feed}"
+        start = self.writer.assign(topic, 0, "1", feed)
+        self.writer.write([Record(topic, 0, start + i, feed, received, event=e) for i, e in enumerate(events)], {topic: "1"})
+
+    def dossier(self, name: str, at: datetime, *, received: datetime | None = None, **fields: Any) -> None:
+        self.put(FEED, make("/t", name, at, Case(**fields)), received=received or at)
+
+
+@pytest.fixture
+def town(database: str) -> Iterator[Town]:
+    town = Town(database)
+    yield town
+    town.conn.close()
+
+
+def hours(n: float) -> timedelta:
+    return timedelta(hours=n)
+
+
+def test_without_any_fact_there_is_no_number(engine: Engine, town: Town) -> None:
+    with snapshot(town.dsn) as reader:
+        tiles = engine.evaluate(reader, at=NOW)
+        assert set(engine.by_area(reader, "dossiers_open", NOW).values()) == {None}
+    assert len(tiles) == len(engine.kpis)
+    for tile in tiles.values():
+        assert (tile.value, tile.as_of, tile.status, tile.delta) == (None, None, "unknown", None)
+        assert tile.spark == [None] * SPARK
+        assert (tile.quality.state, tile.quality.missing_sources) == ("never", tile.source)
+
+
+def test_a_dossier_becomes_overdue_without_any_event(engine: Engine, town: Town, clock: FrozenClock) -> None:
+    due = NOW + timedelta(minutes=7)
+    town.dossier("d", NOW - hours(30), opened_at=NOW - hours(30), due_at=due, area=HERE)
+    with snapshot(town.dsn) as reader:
+        assert engine.evaluate(reader, ["dossiers_overdue"], at=clock())["dossiers_overdue"].value == 0
+        assert engine.next_change(reader, clock()) == due
+        clock.at = due - timedelta(microseconds=1)
+        assert engine.evaluate(reader, ["dossiers_overdue"], at=clock())["dossiers_overdue"].value == 0
+        clock.at = due
+        assert engine.evaluate(reader, ["dossiers_overdue"], at=clock())["dossiers_overdue"].value == 1
+        assert engine.by_area(reader, "dossiers_overdue", clock())[HERE] == 1
+        assert engine.next_change(reader, clock()) == day_start(date(2026, 11, 21))
+        clock.at = day_start(date(2026, 11, 21))
+        assert engine.evaluate(reader, ["dossiers_overdue"], at=clock())["dossiers_overdue"].value == 1
+
+
+def test_a_day_begins_at_local_midnight(engine: Engine, town: Town, clock: FrozenClock) -> None:
+    clock.at = day_start(NOW.date()) + timedelta(minutes=1)
+    town.dossier("late", day_start(NOW.date()) - timedelta(microseconds=1), status="open")
+    town.dossier("early", day_start(NOW.date()), status="open")
+    with snapshot(town.dsn) as reader:
+        tile = engine.evaluate(reader, ["dossiers_received_today"], at=clock())["dossiers_received_today"]
+    assert tile.spark[-2:] == [1, 1]
+    assert (tile.period.start, tile.period.end, tile.period.complete) == (day_start(date(2026, 11, 20)), day_start(date(2026, 11, 21)), False)
+
+
+def test_a_tile_carries_its_parts_delta_target_and_sources(engine: Engine, town: Town) -> None:
+    for i in range(4):
+        opened = NOW - hours(9)
+        town.dossier(f"d{i}", opened, opened_at=opened, due_at=NOW - hours(1), area=HERE)
+        town.dossier(f"d{i}", NOW - hours(i), status="closed", outcome="resolved", closed_at=NOW - hours(i), rating=3 + i % 2)
+    with snapshot(town.dsn) as reader:
+        tiles = engine.evaluate(reader, ["dossiers_on_time_rate", "dossiers_satisfaction", "dossiers_median_hours"], at=NOW)
+    rate = tiles["dossiers_on_time_rate"]
+    assert (rate.value, rate.numerator, rate.denominator, rate.status) == (75.0, 3, 4, "alarm")
+    assert rate.target is not None
+    assert rate.target.value == 98
+    assert rate.delta is not None
+    assert (rate.delta.value, rate.delta.versus) == (-23.0, "target")
+    assert (rate.as_of, rate.source, rate.quality.state, rate.area) == (NOW, [FEED], "live", "19")
+    assert tiles["dossiers_satisfaction"].value == 3.5
+    assert tiles["dossiers_median_hours"].value == 7.5
+
+
+def test_communes_add_up_to_the_province_but_for_facts_without_a_place(engine: Engine, town: Town) -> None:
+    for i, area in enumerate((HERE, HERE, THERE, None)):
+        town.dossier(f"d{i}", NOW - hours(i), area=area, channel="online" if i else "paper")
+    with snapshot(town.dsn) as reader:
+        values = engine.by_area(reader, "dossiers_received_today", NOW)
+        assert (values[HERE], values[THERE], sum(v or 0 for v in values.values())) == (2, 1, 3)
+        assert len(values) == 92
+        shares = engine.by_area(reader, "dossiers_online_share", NOW)
+        assert (shares[HERE], shares[THERE]) == (50.0, 100.0)
+        assert [code for code, share in shares.items() if share is not None] == sorted((HERE, THERE))
+        tile = engine.evaluate(reader, ["dossiers_online_share"], area=HERE, at=NOW)["dossiers_online_share"]
+        assert (tile.value, tile.area) == (50.0, HERE)
+        assert engine.evaluate(reader, ["dossiers_received_today"], area="19", at=NOW)["dossiers_received_today"].value == 4
+
+
+def test_it_refuses_an_area_that_is_none_of_today(engine: Engine, town: Town) -> None:
+    with snapshot(town.dsn) as reader, pytest.raises(UserError, match="is not a commune code of province 19"):
+        engine.evaluate(reader, at=NOW, area="99999")
+
+
+def test_an_evaluation_of_some_equals_the_evaluation_of_all(engine: Engine, town: Town) -> None:
+    for i in range(6):
+        town.dossier(f"d{i}", NOW - hours(20 * i), due_at=NOW - hours(3 * i), area=HERE, channel="online")
+    with snapshot(town.dsn) as reader:
+        together = engine.evaluate(reader, at=NOW)
+        for name in ("dossiers_overdue", "dossiers_open", "dossiers_online_share", "dossiers_received_today"):
+            assert engine.evaluate(reader, [name], at=NOW) == {name: together[name]}
+
+
+def test_any_span_of_days_is_evaluated(engine: Engine, town: Town) -> None:
+    for i in range(10):
+        town.dossier(f"d{i}", NOW - timedelta(days=i), area=HERE)
+    span = (date(2026, 11, 14), date(2026, 11, 20))
+    with snapshot(town.dsn) as reader:
+        tile = engine.evaluate(reader, ["dossiers_received_today"], at=NOW, days=span)["dossiers_received_today"]
+        assert engine.by_area(reader, "dossiers_received_today", NOW, days=span)[HERE] == 7
+    assert (tile.value, tile.spark[-2]) == (7, 3)
+    assert tile.period.start == day_start(span[0])
+
+
+def test_what_was_known_then_is_shown_as_it_looked_then(engine: Engine, town: Town) -> None:
+    morning, noon = NOW - hours(26), NOW - hours(22)
+    town.dossier("seen", morning, area=HERE)
+    town.dossier("late", morning, area=HERE, received=NOW - hours(1))  # of yesterday, learnt today
+    with snapshot(town.dsn) as reader:
+        looked = engine.evaluate(reader, ["dossiers_received_today"], at=noon, known_at=noon)["dossiers_received_today"]
+        known_now = engine.evaluate(reader, ["dossiers_received_today"], at=noon)["dossiers_received_today"]
+        assert engine.by_area(reader, "dossiers_received_today", noon, known_at=noon)[HERE] == 1
+    assert (looked.value, looked.as_of, looked.published_at) == (1, morning, morning)
+    assert known_now.value == 2
+    assert known_now.spark[-1] == 2
+
+
+def test_what_came_after_the_asked_instant_is_left_out_though_it_is_known(engine: Engine, town: Town) -> None:
+    opened, then = NOW - hours(60), NOW - hours(30)
+    town.dossier("d", opened, opened_at=opened, due_at=NOW - hours(40), area=HERE)
+    town.dossier("d", NOW - hours(20), due_at=NOW + hours(40))
+    town.dossier("d", NOW - hours(10), status="closed", outcome="resolved", closed_at=NOW - hours(10), area=THERE)
+    town.dossier("later", NOW - hours(5), area=HERE)
+    names = ["dossiers_open", "dossiers_overdue", "dossiers_resolved_today"]
+    with snapshot(town.dsn) as reader:
+        now, was = engine.evaluate(reader, names, at=NOW), engine.evaluate(reader, names, at=then)
+        before = engine.evaluate(reader, names, at=opened - hours(1))
+        places = engine.by_area(reader, "dossiers_open", then)
+    assert [now[name].value for name in names] == [1, 0, 1]
+    assert [was[name].value for name in names] == [1, 1, 0]  # its due date had not been moved, and it was not closed
+    assert (places[THERE], places[HERE]) == (1, 0)  # where it is known to be now
+    assert [before[name].value for name in names] == [None, None, None]
+
+
+def test_a_closing_learnt_late_counts_when_it_was_so(engine: Engine, town: Town) -> None:
+    opened = NOW - hours(60)
+    town.dossier("d", opened, opened_at=opened, area=HERE)
+    town.dossier("d", NOW - hours(2), status="closed", outcome="resolved", closed_at=NOW - hours(30))
+    with snapshot(town.dsn) as reader:
+        assert engine.evaluate(reader, ["dossiers_open"], at=NOW - hours(29))["dossiers_open"].value == 0
+        assert engine.evaluate(reader, ["dossiers_open"], at=NOW - hours(31))["dossiers_open"].value == 1
+
+
+def test_assets_and_observations_of_then_are_those_of_then(engine: Engine, town: Town) -> None:
+    day = day_start(NOW.date())
+    for school in ("s1", "s2"):
+        town.put("education", make("/t", school, NOW - hours(50), Asset(kind="school", state="ok", area=HERE)), received=NOW - hours(50))
+    town.put("education", make("/t", "s2", NOW - hours(1), Asset(state="retired")), received=NOW - hours(1))
+    for n, received in ((400, NOW - hours(3)), (380, NOW - hours(1))):
+        fact = Observation(metric="attendance.enrolled", value=Decimal(n), period="P1D", area=HERE, version=received)
+        town.put("education", make("/t", "s1", day, fact), received=received)
+    with snapshot(town.dsn) as reader:
+        now = engine.evaluate(reader, ["schools_reporting"], at=NOW)["schools_reporting"]
+        was = engine.evaluate(reader, ["schools_reporting"], at=NOW - hours(2), known_at=NOW - hours(2))["schools_reporting"]
+    assert (now.numerator, now.denominator) == (1, 1)
+    assert (was.numerator, was.denominator) == (1, 2)
+
+
+def test_looking_back_leaves_nothing_behind(engine: Engine, town: Town) -> None:
+    town.dossier("d", NOW - hours(60), area=HERE)
+    with snapshot(town.dsn) as reader:
+        live = engine.evaluate(reader, at=NOW)
+        engine.evaluate(reader, at=NOW - hours(30), known_at=NOW - hours(30))
+        assert engine.evaluate(reader, at=NOW) == live
+        assert reader.conn.execute("SELECT count(*) FROM pg_class WHERE relname LIKE 'then_%'").fetchone() == (0,)
+
+
+def test_it_refuses_times_it_cannot_know(engine: Engine, town: Town) -> None:
+    with snapshot(town.dsn) as reader:
+        with pytest.raises(UserError, match="lies ahead"):
+            engine.evaluate(reader, at=NOW + hours(1))
+        with pytest.raises(UserError, match="raw events are kept for 1095 days"):
+            engine.evaluate(reader, at=NOW - timedelta(days=2000))
+
+
+def test_the_explained_sql_run_by_hand_gives_the_tiles_numbers(engine: Engine, town: Town) -> None:
+    for i in range(5):
+        town.dossier(f"d{i}", NOW - hours(9), due_at=NOW - hours(1), area=HERE)
+        town.dossier(f"d{i}", NOW - hours(i), status="closed", outcome="resolved")
+    with snapshot(town.dsn) as reader:
+        found = explain(engine, reader, "dossiers_on_time_rate", at=NOW)
+        rows = reader.conn.execute(found["formula"]["sql"].encode(), found["formula"]["parameters"]).fetchall()
+    (sums,) = [sums for _, bucket, _, sums in rows if bucket == SPARK]
+    assert [float(number) for number in sums] == [found["numerator"], found["denominator"]] == [4, 5]
+    assert found["value"] == 80.0
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_an_explanation_shows_feeds_and_the_last_ten_raw_events(engine: Engine, town: Town) -> None:
+    for i in range(12):
+        town.dossier(f"d{i}", NOW - hours(20 - i), category="HT", area=HERE)
+    town.put(FEED, make("/t", "office", NOW, Asset(kind="office")))
+    with snapshot(town.dsn) as reader:
+        found = explain(engine, reader, "dossiers_received_today", at=NOW)
+    assert [event["subject"] for event in found["events"]] == [f"d{i}" for i in reversed(range(2, 12))]
+    assert found["events"][0]["data"] == {"category": "HT", "area": HERE}
+    (feed,) = found["feeds"]
+    assert (feed["feed"], feed["state"], feed["events"]) == (FEED, "live", 13)
+    assert found["formula"]["words"]["vi"] == "Số vụ việc “Dịch vụ công” mở trong kỳ."
+    assert (found["formula"]["version"], found["formula"]["since"]) == (1, "2026-11-22")
+
+
+@pytest.mark.parametrize("area", [None, HERE])
+def test_no_number_reads_raw_events(engine: Engine, town: Town, area: str | None) -> None:
+    everything = list(engine.kpis.values())
+    statement = statement_for(engine.question(everything, engine.windows_of(everything[0], NOW), NOW, area=area, spark=True))
+    with snapshot(town.dsn) as reader:
+        plan = reader.conn.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + statement.query, statement.params).fetchone()
+    assert plan is not None
+    relations = set(_relations(plan[0]))
+    assert relations <= {"rollup_case", "rollup_total", "rollup_duration", "rollup_observation", "case_state", "asset_state"}
+    assert "rollup_duration" in relations
+
+
+def _relations(plan: Any) -> Iterator[str]:
+    if isinstance(plan, dict):
+        if "Relation Name" in plan:
+            yield plan["Relation Name"]
+        for value in plan.values():
+            yield from _relations(value)
+    elif isinstance(plan, list):
+        for item in plan:
+            yield from _relations(item)
+
+
+def test_all_kpis_of_a_moment_are_one_statement(engine: Engine, town: Town) -> None:
+    asked: list[str] = []
+
+    class Counting(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+            asked.append(str(query))
+            return super().execute(query, *args, **kwargs)
+
+    with psycopg.connect(town.dsn, cursor_factory=Counting) as conn:
+        engine.evaluate(Reader(conn), at=NOW)
+    assert len(asked) == 2  # when the feeds were last heard of, and all numbers
