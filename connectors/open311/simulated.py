@@ -7,7 +7,7 @@ the reporters; they are there so that the connector's privacy guard has work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -82,7 +82,7 @@ class Reports:
     def record(self, case: Case, *, extended: bool = True) -> dict[str, Any]:
         """Return the request as Open311 shows it."""
         p, key = self.province, case.key
-        code = pick(key + case.corrections, "again", _CODES) if case.corrections and case.what != "resolved" else weighted(key, "code", _CODES, _CUMULATED)
+        code = self.code(case)
         name, _, hours, texts = SERVICES[code]
         area = p.places.commune(key)
         lat, lon = p.places.point(area, key) if unit(key, "astray") > 0.002 else (21.028, 105.854)  # a phone that thinks it is in Hà Nội
@@ -109,6 +109,13 @@ class Reports:
         if extended:
             seen["extended_attributes"] = self._extended(case, area.code)
         return seen
+
+    @staticmethod
+    def code(case: Case) -> str:
+        """Return the service the report is filed under; a correction files an unresolved one elsewhere."""
+        if case.corrections and case.what != "resolved":
+            return pick(case.key + case.corrections, "again", _CODES)
+        return weighted(case.key, "code", _CODES, _CUMULATED)
 
     @staticmethod
     def _description(key: int, texts: tuple[str, ...]) -> str:
@@ -158,12 +165,16 @@ class Reports:
         page, size = max(1, whole(request, "page", 1, 10**6)), max(1, whole(request, "page_size", MOST if "page" not in q else 100, MOST))
         if self.province.faults.hit(FEED, "endless_next"):
             page = 1
+        chosen = slice((page - 1) * size, page * size)
         if "status" in q or "service_code" in q:
-            rows = [row for row in (self.record(c, extended=extended) for c in self.flow.cases(changes)) if _matches(row, q)]
-            rows = rows[(page - 1) * size : page * size]
+            cases = [case for case in self.flow.cases(changes) if self._matches(case, q)][chosen]
         else:
-            rows = [self.record(c, extended=extended) for c in self.flow.cases(changes.where(slice((page - 1) * size, page * size)))]
-        return self.province.faults.shake(FEED, rows)
+            cases = self.flow.cases(changes.where(chosen))
+        return self.province.faults.shake(FEED, [self.record(case, extended=extended) for case in cases])
+
+    def _matches(self, case: Case, q: Mapping[str, str]) -> bool:
+        status, code = "closed" if case.what in _CLOSED else "open", self.code(case)
+        return status in q.get("status", status).split(",") and code in q.get("service_code", code).split(",")
 
     def _by_id(self, name: str, *, extended: bool) -> list[dict[str, Any]]:
         case = self.flow.find(name.removeprefix("PA-"), self.province.now()) if name.startswith("PA-") else None
@@ -182,10 +193,6 @@ class Reports:
 
 def _extensions(request: Request) -> bool:
     return request.query_params.get("extensions") == "true"
-
-
-def _matches(row: dict[str, Any], q: Any) -> bool:
-    return row["status"] in q.get("status", row["status"]).split(",") and row["service_code"] in q.get("service_code", row["service_code"]).split(",")
 
 
 def _elements(row: dict[str, Any]) -> str:

@@ -98,6 +98,7 @@ class Flow:
     def inject_corrections(self, at: float, count: int) -> int:
         """Let `count` of the newest known cases be told again at `at` with something corrected; return how many there were."""
         known = self.changes(at - 7 * DAY, at - 1)
+        known = known.where((known.letter == 0) | (known.cases.at >= self.full_since))  # what a source lists in every protocol
         newest = known.where(slice(max(0, len(known) - count), None))
         for letter, number in zip(newest.letter.tolist(), newest.cases.number.tolist(), strict=True):
             self._wishes.ask_correction((letter, number), int(at))
