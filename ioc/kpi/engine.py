@@ -151,7 +151,7 @@ class Engine:
         if at > now + _LIVE:
             raise UserError(f"{at.isoformat()} lies ahead; a KPI can be asked of now or of an earlier time")
         known_at = now if known_at is None else min(known_at, now)
-        if min(at, known_at) >= now - _LIVE:
+        if known_at == now and at >= now - _LIVE:
             return nullcontext(reader)
         kept_days = min((feed.retention_days for feed in self.config.feeds), default=0)
         if min(at, known_at) < now - timedelta(days=kept_days):

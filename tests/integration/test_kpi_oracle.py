@@ -398,8 +398,8 @@ def check_areas(engine: Engine, reader: Reader, facts: Facts) -> None:
                 assert engine.evaluate(reader, [name], area=area, at=NOW)[name].value == values[area]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10**6), size=st.integers(1, 40), ago=st.floats(0, 11 * 86_400))
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), size=st.integers(1, 25), ago=st.floats(0, 11 * 86_400))
 def test_it_equals_the_oracle_now_and_as_it_looked_then(seed: int, size: int, ago: float, engine: Engine, database: str) -> None:
     rng = random.Random(seed)
     clear(database)
