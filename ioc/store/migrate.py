@@ -99,7 +99,7 @@ def _numbered(conn: psycopg.Connection[Any], say: Callable[[str], None]) -> None
         "CREATE TABLE IF NOT EXISTS schema_migration (number integer PRIMARY KEY, name text NOT NULL, digest text NOT NULL,"
         " body text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
     )
-    applied = {n: d for n, d in conn.execute("SELECT number, digest FROM schema_migration").fetchall()}
+    applied: dict[int, str] = dict(conn.execute("SELECT number, digest FROM schema_migration").fetchall())
     known = migrations()
     newer = sorted(set(applied) - {n for n, _, _ in known})
     if newer:
