@@ -37,7 +37,7 @@ _WORDS = {"email": "[e-mail]", "phone": "[phone]", "citizen": "[citizen number]"
 
 # Citizen number: province of birth 001-096, then century and sex, year, six digits.
 _CITIZEN_ID = re.compile(r"0(?:0[1-9]|[1-8]\d|9[0-6])\d{9}")
-_CODE = re.compile(r"[\w.:/+\-,]{1,60}|[\d\s.:/TZ+\-]{1,40}")
+_CODE = re.compile(r"[\w.:/+\-,]{1,60}|[\d\s.:/TZ+\-]{1,40}", re.ASCII)  # no blanks between letters: no names
 _KEY = re.compile(r"[A-Za-z_@$][\w.:@$ -]{0,60}", re.ASCII)
 
 
@@ -66,11 +66,14 @@ def shown(value: object) -> str:
 
 
 def guarded(value: Any, fields: Mapping[str, FieldClass], path: str = "", depth: int = 0) -> Any:
-    """Return a record as a dead letter may hold it: the values of known harmless fields, scrubbed; nothing else.
+    """Return a record as a dead letter may hold it: codes, numbers and dates of known harmless fields; nothing else.
 
-    `fields` maps dotted paths (lists are transparent) to classes. Whatever is personal or unknown keeps its key and
-    loses its value, so that a person still sees the record's shape.
+    `fields` maps dotted paths (lists are transparent, case does not matter) to classes. Whatever is personal, unknown
+    or prose keeps its key and loses its value, so that a person still sees the record's shape: in a record that is
+    wrong, a name may stand in any field.
     """
+    if depth == 0:
+        fields = {name.lower(): cls for name, cls in fields.items()}
     if depth > MAX_DEPTH:
         return "[deeper]"
     if isinstance(value, dict):
@@ -80,12 +83,12 @@ def guarded(value: Any, fields: Mapping[str, FieldClass], path: str = "", depth:
         return [guarded(item, fields, path, depth + 1) for item in list(value)[:50]]
     if value is None or isinstance(value, bool):
         return value
-    if fields.get(path, "personal") == "personal":
+    if fields.get(path.lower(), "personal") == "personal":
         return "[withheld]"
-    if isinstance(value, int | float):
-        return scrub(str(value)) if scrub(str(value)) != str(value) else value
     text = str(value)
-    return scrub(text[:MAX_VALUE]) + (f"… ({len(text)} characters)" if len(text) > MAX_VALUE else "")
+    if scrub(text[:MAX_VALUE]) != text or not (_CODE.fullmatch(text.strip()) or not text.strip()):
+        return f"[a text of {len(text)} characters]"
+    return value if isinstance(value, int | float) else text
 
 
 def _key(key: object) -> str:
@@ -100,7 +103,13 @@ _WORD = re.compile(r"[^\W\d_]+|\d+")
 _LITERALS = frozenset({"true", "false", "null", "NaN", "Infinity", "xml", "version", "encoding", "html", "DOCTYPE"})
 
 
-def mask_page(text: str, keep: Collection[str] = ()) -> str:
+class Masked(str):
+    """A text that went through `mask_page`: it may leave as it is."""
+
+    __slots__ = ()
+
+
+def mask_page(text: str, keep: Collection[str] = ()) -> Masked:
     """Return a page that could not be read with its shape only: tags and keys stay, letters become x, digits 9.
 
     Nobody knows which part of an unreadable page is a person's name, so no value survives. `keep` are column names
@@ -114,7 +123,7 @@ def mask_page(text: str, keep: Collection[str] = ()) -> str:
         masked = "".join(_mask_xml(part) for part in _XML_PART.findall(text))
     else:
         masked = _mask_words(text, keep)
-    return masked.encode("utf-8", "replace")[:MAX_RECORD].decode("utf-8", "ignore")
+    return Masked(masked.encode("utf-8", "replace")[:MAX_RECORD].decode("utf-8", "ignore"))
 
 
 def _mask_json(text: str) -> str:

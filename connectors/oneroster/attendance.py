@@ -93,8 +93,8 @@ def _recent(name: str, context: Context[Any]) -> bool:
 def _fresh(records: list[Record], rows: dict[str, str], at: datetime) -> list[Record]:
     fresh = []
     for record in records:
-        key = str(record.value.get("school_id", "")) if isinstance(record.value, dict) else ""
         mark = digest(record.value)[:10]
+        key = (str(record.value.get("school_id") or "") if isinstance(record.value, dict) else "") or mark
         if rows.get(key) == mark:
             continue
         rows[key] = mark

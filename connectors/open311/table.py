@@ -29,8 +29,8 @@ def poll(connector: Open311, context: Context[Any]) -> Iterator[Page]:
     marks: dict[str, str] = dict(saved.get("rows") or {})
     fresh = []
     for record in connector.read(connector.document(answer), context):
-        key = str(record.value.get("Unique Key", "")) if isinstance(record.value, dict) else ""
         mark = digest(record.value)
+        key = (str(record.value.get("Unique Key") or "") if isinstance(record.value, dict) else "") or mark
         if marks.get(key) == mark:
             continue
         marks.pop(key, None)

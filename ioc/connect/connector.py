@@ -26,7 +26,7 @@ from ioc.connect.decode import Defect, Document, NotANumber, Row, decode
 from ioc.connect.errors import Retriable, Skip, Unreachable, Unreadable
 from ioc.connect.http import Answer, Http
 from ioc.events import Event, Fact, make
-from ioc.privacy import FieldClass, mask_page, shown
+from ioc.privacy import FieldClass, Masked, mask_page, shown
 
 MAX_RECORD_BYTES = 1_000_000  # one record; a fact is a few hundred bytes, so this is a mistake or an attack
 NEAR_KM = 30.0  # a point this near to a commune's centroid counts as inside the province
@@ -113,7 +113,7 @@ class Context(Generic[O_co]):
         if self.areas.known(code):
             return code
         repair = "send the five-digit code of after 1 July 2025, as text; or set the feed's geography to former"
-        raise Skip("unknown_area", f"{name}: {self.areas.why_unknown(code) if len(code) <= 20 else shown(code)}", field=name, repair=repair)
+        raise Skip("unknown_area", f"{name}: {self.areas.why_unknown(code) if code.isdigit() and len(code) < 9 else f'{shown(code)} is no commune code'}", field=name, repair=repair)
 
     def _from_former(self, code: str, name: str) -> str:
         was = self.areas.former.get(code)
@@ -224,7 +224,7 @@ def rows(document: Document, kind: str = "") -> list[Record]:
 
 def unreadable_record(exc: Unreadable, kind: str = "") -> Record:
     """Return a document among many that could not be read as a record: one dead letter, and the others go on."""
-    return Record(exc.excerpt, kind, defect=Defect(exc.cause, str(exc), repair=exc.repair))
+    return Record(Masked(exc.excerpt), kind, defect=Defect(exc.cause, str(exc), repair=exc.repair))
 
 
 def unknown_layout(document: Document, wanted: str, keep: tuple[str, ...] = ()) -> Unreadable:

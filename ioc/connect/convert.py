@@ -29,7 +29,7 @@ from ioc.events import (
     check_time,
     make,
 )
-from ioc.privacy import MAX_RECORD, guarded, is_citizen_number, scrub
+from ioc.privacy import MAX_RECORD, Masked, guarded, is_citizen_number, scrub
 from ioc.units import UnknownUnit, normal
 
 log = structlog.get_logger(__name__)
@@ -111,7 +111,7 @@ def _letter(connector: Connector[Any], record: Record, context: Context[Any], sk
 
 
 def _body(connector: Connector[Any], record: Record) -> str:
-    if isinstance(record.value, str):  # an unreadable part: masked when it was cut out
+    if isinstance(record.value, Masked):  # an unreadable part
         return _CONTROL.sub(" ", record.value)[:MAX_RECORD]
     value = guarded(record.value, connector.fields) if isinstance(record.value, dict | list) else "[withheld]"
     text = msgspec.json.encode(value).decode("utf-8", "replace")
@@ -141,7 +141,7 @@ def _guard(event: Event, context: Context[Any]) -> Event:
     check_fact(event.data, context.now)
     area = event.data.area
     if isinstance(area, str) and not context.areas.known(area):
-        raise Skip("unknown_area", context.areas.why_unknown(area[:20]), field="area")
+        raise Skip("unknown_area", context.areas.why_unknown(area) if area.isdigit() and len(area) < 9 else 'not a commune code', field="area")
     return event
 
 

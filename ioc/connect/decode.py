@@ -302,6 +302,7 @@ def _row(header: list[str], cells: list[str], line: int) -> Row:
     value = dict(zip(header, cells, strict=False))
     if len(cells) == len(header) or (len(cells) > len(header) and not any(cells[len(header) :])):
         return Row(value, line)
-    return Row(value, line, Defect("ragged_row", f"line {line} has {len(cells)} cells, the header {len(header)}", repair="quote cells that hold the delimiter"))
+    # Nobody knows which cell belongs to which column, so none is kept.
+    return Row(mask_page(",".join(cells)), line, Defect("ragged_row", f"line {line} has {len(cells)} cells, the header {len(header)}", repair="quote cells that hold the delimiter"))
 
 
