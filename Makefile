@@ -8,7 +8,7 @@
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
-BENCHMARKS = $(patsubst benchmarks/%.py,%,$(filter-out benchmarks/\_%,$(wildcard benchmarks/*.py)))
+BENCHMARKS = $(patsubst benchmarks/%.py,%,$(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 
 .PHONY: up setup test lint bench clean
 .DEFAULT_GOAL := up

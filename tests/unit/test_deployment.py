@@ -176,6 +176,49 @@ def test_ci_is_strict_and_requires_all_services() -> None:
     assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
 
 
+def ci(folder: Path, **programs: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run .ci/run on a machine that has only `programs` (name -> shell text); return it and what it asked of them."""
+    tools = folder / "bin"
+    tools.mkdir()
+    for name in ("bash", "dirname", "grep", "sed"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    for name, text in ({"sleep": "exit 0", "make": "exit 0", "apt-get": "exit 0"} | programs).items():
+        (tools / name).write_text(f'#!/bin/bash\necho "{name} $* [$IOC_REQUIRE_SERVICES]" >> {folder}/asked\n{text}\n')
+        (tools / name).chmod(0o755)
+    (folder / "checkout" / ".ci").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", folder / "checkout" / ".ci" / "run")
+    argv = [str(tools / "bash"), str(folder / "checkout" / ".ci" / "run")]
+    done = subprocess.run(argv, env={"PATH": str(tools), "CI": "true"}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return done, (folder / "asked").read_text().splitlines()
+
+
+def test_ci_installs_what_the_machine_lacks_and_then_lints_and_tests(tmp_path: Path) -> None:
+    done, asked = ci(tmp_path)
+    assert done.returncode == 0, done.stderr
+    packages = "python3-venv chromium fontconfig fonts-noto-core debootstrap openjdk-17-jre-headless maven"
+    assert asked == ["apt-get -qq update [1]", f"apt-get -qq install -y --no-install-recommends {packages} [1]", "make lint [1]", "make test [1]"]
+
+
+def test_ci_installs_nothing_where_all_is_there(tmp_path: Path) -> None:
+    here = dict.fromkeys(("chromium", "debootstrap", "mvn", "python3"), "exit 0")
+    here |= {"fc-list": "echo /usr/share/fonts/a.ttf", "java": "echo 'openjdk version \"21.0.1\"' >&2"}
+    _, asked = ci(tmp_path, **here)
+    assert [line for line in asked if line.startswith(("apt-get", "make"))] == ["make lint [1]", "make test [1]"]
+
+
+def test_ci_tries_a_failing_mirror_three_times(tmp_path: Path) -> None:
+    done, asked = ci(tmp_path, **{"apt-get": "exit 100"})
+    assert done.returncode == 100
+    assert len(asked) == 5, "three tries, two pauses"
+    assert not [line for line in asked if line.startswith("make")]
+
+
+@pytest.mark.parametrize("target", ["lint", "test"])
+def test_ci_fails_where_lint_or_a_test_fails(tmp_path: Path, target: str) -> None:
+    done, _ = ci(tmp_path, make=f'[ "$1" != {target} ]')
+    assert done.returncode != 0
+
+
 def make(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
