@@ -185,7 +185,7 @@ class _Up:
         if os.environ.get(_BOOTSTRAP):
             self.say(f"broker: {os.environ[_BOOTSTRAP]} ({_BOOTSTRAP})")
             return None
-        if not self.options.kafka:
+        if not self._goes_on_with("--kafka", self.options.kafka, made=self.folder / "kafka" / "data", instead=None):
             return Tansu(self.folder / "run", port=ports.get("broker"), log=self._log("broker"))
         jars = apache.provision(self.folder / "kafka" / "jars", self.say)
         return apache.Kafka(
@@ -197,12 +197,19 @@ class _Up:
         if os.environ.get(_DSN):
             self.say(f"database: {_DSN} of the environment")
             return None
-        if self.options.timescaledb:
-            install = debian.provision(self.folder / "timescaledb", self.say)
+        folder, root = self.folder / "postgres", self.folder / "timescaledb"
+        if self._goes_on_with("--timescaledb", self.options.timescaledb, made=debian.data_folder(root, "postgres"), instead=folder):
+            install = debian.provision(root, self.say)
             return debian.server(install, "postgres", port=ports.get("database"), log=self._log("database"), pid_file=self._pid("database"))
-        folder = self.folder / "postgres"
         install = postgres.choose(folder, postgres.find_installs())
         return postgres.Postgres(folder, install, port=ports.get("database"), log=self._log("database"), pid_file=self._pid("database"))
+
+    def _goes_on_with(self, option: str, asked: bool, *, made: Path, instead: Path | None) -> bool:
+        """Say whether `option` holds: asked for now, or at an earlier start whose data (`made`) this one continues."""
+        if asked or not made.exists() or (instead is not None and instead.exists()):
+            return asked
+        self.say(f"going on with the data of {option} in {made}")
+        return True
 
     def _start_servers(self, servers: Sequence[tuple[str, Server]]) -> None:
         for name, server in servers:

@@ -493,3 +493,16 @@ def test_asking_for_two_databases_at_once_is_one_sentence(tmp_path: Path, monkey
     monkeypatch.setenv("IOC_DATABASE__DSN", "postgresql://elsewhere/ioc")
     with pytest.raises(UserError, match="--timescaledb starts a server here, but IOC_DATABASE__DSN names another"):
         up.up(process.free_port(), tmp_path, timescaledb=True)
+
+
+def test_data_of_an_earlier_option_is_gone_on_with_even_without_the_option(tmp_path: Path) -> None:
+    said: list[str] = []
+    start = up._Up(up.Options(data_dir=tmp_path), [], said.append)
+    made, instead = tmp_path / "timescaledb", tmp_path / "postgres"
+    assert not start._goes_on_with("--timescaledb", False, made=made, instead=instead)
+    assert start._goes_on_with("--timescaledb", True, made=made, instead=instead)
+    made.mkdir()
+    assert start._goes_on_with("--timescaledb", False, made=made, instead=instead)
+    assert said == [f"going on with the data of --timescaledb in {made}"]
+    instead.mkdir()
+    assert not start._goes_on_with("--timescaledb", False, made=made, instead=instead)
