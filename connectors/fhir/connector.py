@@ -75,7 +75,7 @@ class _Reading:
             newest = max([*times, *([newest] if newest else [])], default=None)
             link = bundle.next_link(document)
             fresh = [record for record in records if seen.new(record.value, self._updated(record))]
-            if newest is not None and (sorted_ or link is None):
+            if link is None or (newest is not None and sorted_):
                 # Only a server that keeps the order may be left in the middle of a walk.
                 self._cursor[name] = self._saved(newest, seen)
             yield Page(fresh, dict(self._cursor))
@@ -83,7 +83,9 @@ class _Reading:
                 return
             answer = context.http.get(context.http.absolute(link, answer.url), accept="application/fhir+json")
 
-    def _saved(self, newest: datetime, seen: Seen) -> dict[str, Any]:
+    def _saved(self, newest: datetime | None, seen: Seen) -> dict[str, Any]:
+        if newest is None:  # no resource says when it changed: the list is read whole each time, and remembered
+            return {"seen": seen.save(datetime.fromtimestamp(0, UTC))}
         since = newest - timedelta(seconds=self._context.options.overlap_s)
         marks = seen.save(since)
         kept = [int(key) for key in marks if key != "0"]

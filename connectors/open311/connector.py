@@ -20,7 +20,7 @@ class Open311Options(Options):
     sweep_every_s: int = Field(3600, ge=60, description="How often the whole late window (at most 90 days) is read again.")
     ids_per_request: int = Field(100, ge=1, le=500, description="Reports asked again in one request, by service_request_id.")
     recheck: int = Field(2000, ge=1, le=50_000, description="Reports asked again in one poll; more take turns.")
-    watch: int = Field(10_000, ge=100, le=100_000, description="Reports remembered in the cursor: open ones first, then the newest closed ones.")
+    watch: int = Field(10_000, ge=100, le=100_000, description="Reports remembered in the cursor: open ones first, then lately closed ones, then the rest.")
     watch_closed_days: int = Field(7, ge=0, le=90, description="How long a closed report is asked again: it may be rated or reopened.")
 
 

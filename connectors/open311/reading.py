@@ -6,8 +6,8 @@
 
 The cursor::
 
-    {"since": ISO, "swept": ISO, "watch": {id: [digest, open 0|1, requested, updated (seconds), changes at that time]}, "turn": id,
-     "sweep": ISO (while a sweep is under way: how far it is)}
+    {"since": ISO, "swept": ISO, "turn": id, "sweep": ISO (while a sweep is under way: how far it is),
+     "watch": {id: [digest, open 0|1, requested, updated (seconds), changes at that time], or only [digest]}}
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _State:
         changes = 0
         if known is not None and key and updated is None:
             record.hints["changed_at"] = self.now  # changed, and the source never says when: we saw it now
-        elif known is not None and key and updated is not None and _seconds(updated) == known[3]:
+        elif known is not None and len(known) > 1 and key and updated is not None and _seconds(updated) == known[3]:
             # Changed, and the update time stands still (a rating does that). A little later than before, but by the
             # source's clock, so that its next real update is newer whatever our clock says.
             changes = int(known[4]) + 1
@@ -75,13 +75,24 @@ class _State:
         return out
 
     def _trimmed(self) -> dict[str, list[Any]]:
-        """Open ones, and what was touched within the days of `watch_closed_days` or the overlap; at most `watch`."""
-        oldest = _seconds(self.now) - max(self.options.watch_closed_days * 86_400, 2 * self.options.overlap_s)
-        kept = [(key, entry) for key, entry in self.watch.items() if entry[1] or max(entry[2], entry[3]) >= oldest or not entry[2]]
-        if len(kept) > self.options.watch:
-            kept.sort(key=lambda item: (item[1][1], max(item[1][2], item[1][3])), reverse=True)
-            kept = kept[: self.options.watch]
-        self.watch = dict(kept)
+        """Return what is remembered, at most `watch` requests: those asked again whole, of the others the digest.
+
+        Asked again are open ones, and what was touched within the days of `watch_closed_days`. The others are only
+        remembered so that a sweep does not publish them again.
+        """
+        oldest = _seconds(self.now) - self.options.watch_closed_days * 86_400
+        asked: dict[str, list[Any]] = {}
+        others: dict[str, list[Any]] = {}
+        for key, entry in self.watch.items():
+            if len(entry) > 1 and entry[2] and (entry[1] or max(entry[2], entry[3]) >= oldest):
+                asked[key] = entry
+            else:
+                others[key] = entry[:1]
+        if len(asked) > self.options.watch:
+            newest = sorted(asked.items(), key=lambda item: (item[1][1], max(item[1][2], item[1][3])), reverse=True)
+            asked = dict(newest[: self.options.watch])
+        room = self.options.watch - len(asked)
+        self.watch = dict(list(others.items())[-room:] if room else []) | asked
         return self.watch
 
 
@@ -105,7 +116,7 @@ def _newest(connector: Open311, context: Context[Any], state: _State) -> Iterato
 
 def _watched(connector: Open311, context: Context[Any], state: _State) -> Iterator[Page]:
     chunk_size = context.options.ids_per_request
-    ids = sorted(key for key, entry in state.watch.items() if entry[2])
+    ids = sorted(key for key, entry in state.watch.items() if len(entry) > 1 and entry[2])
     after = [key for key in ids if key > state.turn]
     todo = (after + ids[: len(ids) - len(after)])[: context.options.recheck]
     for at in range(0, len(todo), chunk_size):

@@ -12,6 +12,7 @@ import io
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -238,7 +239,12 @@ def _parser() -> Any:
 def local(element: Any) -> str:
     """Return the tag of an element without its namespace ("" for what is no element)."""
     tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+    return _local(tag) if isinstance(tag, str) else ""
+
+
+@lru_cache(maxsize=4096)
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 def children(element: Any) -> dict[str, Any]:

@@ -29,6 +29,10 @@ class Missing(Retriable):
     """The source says 404 or 410."""
 
 
+class Rejected(Retriable):
+    """The source refuses this request (other 4xx): asking the same again at once makes no sense."""
+
+
 class Unreadable(Retriable):
     """An answer came and cannot be used: one dead letter, and an error of the feed until it reads again.
 

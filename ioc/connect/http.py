@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import httpx
 from msgspec import Struct
 
-from ioc.connect.errors import Fatal, Missing, Retriable, Unreachable, Unreadable
+from ioc.connect.errors import Fatal, Missing, Rejected, Retriable, Unreachable, Unreadable
 
 USER_AGENT = "ioc-connector/0.1"
 MAX_REDIRECTS = 5
@@ -108,7 +108,7 @@ class Http:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._once(url, headers)
-            except (Fatal, Missing, Unreadable):
+            except (Fatal, Missing, Rejected, Unreadable):
                 raise
             except Retriable as exc:
                 wait = exc.retry_after_s if exc.retry_after_s is not None else PAUSE_S * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311
@@ -188,7 +188,7 @@ class Http:
         after = _retry_after(response.headers.get("retry-after", "")) if status in (429, 503) else None
         if status in _AGAIN:
             raise Retriable(said, retry_after_s=after)
-        raise Retriable(f"{said}: the source refuses the request", retry_after_s=after if after is not None else MAX_WAIT_S + 1)
+        raise Rejected(f"{said}: the source refuses the request")
 
     def _read(self, response: httpx.Response, started: float) -> bytes:
         declared = response.headers.get("content-length", "")

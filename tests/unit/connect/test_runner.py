@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -56,12 +56,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_feed_that_fails_does_not_stop_the_others_and_is_logged_once_down_and_once_back() -> None:
     bus, cursors = Bus(), Memory()
     broken: list[bool] = [True]
-    with structlog.testing.capture_logs() as logs, serving(_dossiers) as good, serving(lambda asked: Reply(status=400) if broken else _dossiers(asked)) as bad:
-        with running([feed("good", good.url), feed("bad", bad.url), feed("off", "http://127.0.0.1:1", enabled=False), feed("pushed", "", connector="push")], bus, cursors):
-            until(lambda: len(bus.heartbeats) >= 3 and len(cursors.errors) >= 1)
-            assert {e.source.rpartition("/")[2] for e in bus.events} == {"good"}
-            broken.clear()
-            until(lambda: {e.source.rpartition("/")[2] for e in bus.events} == {"good", "bad"}, 15)
+    with ExitStack() as stack:
+        logs = stack.enter_context(structlog.testing.capture_logs())
+        good, bad = stack.enter_context(serving(_dossiers)), stack.enter_context(serving(lambda asked: Reply(status=400) if broken else _dossiers(asked)))
+        feeds = [feed("good", good.url), feed("bad", bad.url), feed("off", "http://127.0.0.1:1", enabled=False), feed("pushed", "", connector="push")]
+        stack.enter_context(running(feeds, bus, cursors))
+        until(lambda: len(bus.heartbeats) >= 3 and len(cursors.errors) >= 1)
+        assert {e.source.rpartition("/")[2] for e in bus.events} == {"good"}
+        broken.clear()
+        until(lambda: {e.source.rpartition("/")[2] for e in bus.events} == {"good", "bad"}, 15)
     said = [(line["event"], line.get("feed")) for line in logs if "feed is" in line["event"]]
     assert said == [("feed is down", "bad"), ("feed is back", "bad")]
     assert len(bus.events) == 6  # the good feed said it once, although it was asked again and again
