@@ -80,6 +80,7 @@ class Simulator(_Model):
     rate: float = Field(2.0, gt=0, le=10_000, description="Events a second, averaged over the day.")
     speed: float = Field(1.0, gt=0, le=10_000, description="How much faster than real time the simulated day runs.")
     seed: int = Field(19, description="The same seed gives the same day.")
+    rhythm: Literal["province", "steady"] = Field("province", description="'steady': no nights, Sundays, holidays or seasons; the rate is the same at any time (benchmarks, demos on a Sunday).")
 
 
 class Feed(_Model):

@@ -74,7 +74,7 @@ class Dossiers:
     def __init__(self, province: Province) -> None:
         self.province = province
         scripts = [script for allowed, (_, weight) in CLASSES.items() for script in _scripts(allowed, weight)]
-        self.flow = province.flow(FEED, FEED, scripts, OFFICE, share=0.25, thin_per_day=230)
+        self.flow = province.flow(FEED, FEED, scripts, OFFICE, share=0.25, thin_per_day=160)
         self._snapshots = Snapshots()
 
     def record(self, case: Case) -> dict[str, Any]:

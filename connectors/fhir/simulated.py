@@ -71,8 +71,8 @@ class Health:
     def __init__(self, province: Province) -> None:
         self.province = province
         self.flows: dict[str, Flow] = {
-            "Encounter": province.flow(FEED, "Encounter", ENCOUNTERS, CLINIC, share=0.42, thin_per_day=200, nights=True),
-            "Immunization": province.flow(FEED, "Immunization", DOSES, OFFICE, share=0.08, thin_per_day=60),
+            "Encounter": province.flow(FEED, "Encounter", ENCOUNTERS, CLINIC, share=0.42, thin_per_day=150, nights=True),
+            "Immunization": province.flow(FEED, "Immunization", DOSES, OFFICE, share=0.08, thin_per_day=50),
         }
         self.render = {"Encounter": self.encounter, "Immunization": self.immunization}
         areas = province.places.communes

@@ -41,7 +41,7 @@ from ioc.simulator.stream import Script, Step
 FEED = "education"
 MOST = 5000
 SCHOOLS = 700
-CLASSES_A_SCHOOL, ENROLLED_A_CLASS = 4, 2  # enough to show the protocol; a province has half a million enrolments
+CLASSES_A_SCHOOL, ENROLLED_A_CLASS = 3, 1  # enough to show the protocol; a province has half a million enrolments
 LEVELS = (("Mầm non", 0.34, ("PR", "KG")), ("Tiểu học", 0.68, ("01", "02", "03", "04", "05")), ("THCS", 0.94, ("06", "07", "08", "09")), ("THPT", 1.0, ("10", "11", "12")))
 HEADER = "school_id,date,enrolled,present,absent_excused,absent_unexcused,late\n"
 SCRIPTS = [
@@ -182,13 +182,13 @@ class Education:
             grades = LEVELS[school["level"]][2]
             for c in range(CLASSES_A_SCHOOL):
                 grade = grades[c % len(grades)]
-                row = {"title": f"Lớp {grade.lstrip('0')}{'ABCD'[c]}", "classType": "homeroom", "grades": [grade], "school": _ref("org", school["sourcedId"]), "terms": terms}
+                row = {"title": f"Lớp {grade.lstrip('0')}{'ABC'[c]}", "classType": "homeroom", "grades": [grade], "school": _ref("org", school["sourcedId"]), "terms": terms}
                 rows.append(self._base(f"cls-{school['sourcedId'][4:]}-{c}", school["key"] + c) | row)
         return rows
 
     def _enrolments(self) -> list[dict[str, Any]]:
         return [
-            self._base(f"enr-{cls['sourcedId'][4:]}-{n}", place_key(self.province.seed, cls["sourcedId"], n)) | self._place(cls["sourcedId"], "student" if n else "teacher", f"{cls['sourcedId'][4:]}-{n}")
+            self._base(f"enr-{cls['sourcedId'][4:]}-{n}", place_key(self.province.seed, cls["sourcedId"], n)) | self._place(cls["sourcedId"], "teacher" if unit(place_key(self.province.seed, cls["sourcedId"], n), "role") < 0.06 else "student", f"{cls['sourcedId'][4:]}-{n}")
             for cls in self._classes() for n in range(ENROLLED_A_CLASS)
         ]  # fmt: skip
 

@@ -77,7 +77,7 @@ class Reports:
 
     def __init__(self, province: Province) -> None:
         self.province = province
-        self.flow = province.flow(FEED, FEED, SCRIPTS, CITIZEN, share=0.08, thin_per_day=70)
+        self.flow = province.flow(FEED, FEED, SCRIPTS, CITIZEN, share=0.08, thin_per_day=45)
 
     def record(self, case: Case, *, extended: bool = True) -> dict[str, Any]:
         """Return the request as Open311 shows it."""

@@ -19,11 +19,11 @@ from ioc.simulator.case import DAY
 from ioc.simulator.faults import Faults
 from ioc.simulator.flow import Flow
 from ioc.simulator.places import Places
-from ioc.simulator.rhythm import Profile, nonstop, office
+from ioc.simulator.rhythm import STEADY, Profile, nonstop, office
 from ioc.simulator.stream import Script, Scripts, Stream
 
 HISTORY_DAYS = 21  # how far back a source lists what changed
-FULL_EVENTS = 800  # how many events of the full rate a kind already has when the simulator starts
+FULL_EVENTS = 500  # how many events of the full rate a kind already has when the simulator starts
 _FULL_S = (5.0, 7200.0)
 
 
@@ -50,7 +50,8 @@ class Injectable(Protocol):
 
 @dataclass
 class Province:
-    """What simulated sources share. `rate`: events a second over all feeds, averaged over a week."""
+    """What simulated sources share. `rate`: events a second over all feeds, averaged over a week
+    (`steady`: at any time)."""
 
     code: str = "19"
     seed: int = 19
@@ -59,6 +60,7 @@ class Province:
     clock: Clock = system_clock
     started: datetime | None = None
     history_days: float = HISTORY_DAYS
+    steady: bool = False
     faults: Faults = field(default_factory=Faults)
     flows: dict[str, list[Injectable]] = field(default_factory=dict)
 
@@ -108,7 +110,10 @@ class Province:
         tables = Scripts(scripts)
         rate = self.rate * share / tables.steps_a_case / self.speed  # cases a story second
         thin = min(thin_per_day / DAY, rate)
-        full = min(max(full_events / (self.rate * share), _FULL_S[0]), _FULL_S[1])
+        if self.steady:
+            profile, nights = STEADY, True
+        busy = max(profile(self._start), 0.3)
+        full = min(max(full_events / (self.rate * share * busy), _FULL_S[0]), _FULL_S[1])
         flow = Flow(
             Stream(self.seed, f"{name}/thin", thin, profile, tables, 3600),
             Stream(self.seed, f"{name}/bulk", rate - thin, profile, tables),

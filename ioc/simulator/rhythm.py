@@ -89,6 +89,7 @@ _CLINIC = (.5, .4, .3, .3, .5, 1.2, 4, 11, 13, 11, 8, 4, 1.6, 5, 7, 6, 4, 2, 1.4
 
 OFFICE = Profile(_OFFICE, saturday=0.12, sunday=0.05, holiday=0.03)
 CITIZEN = Profile(_CITIZEN, saturday=0.85, sunday=0.6, holiday=0.4, months=(1, .9, 1, 1, 1.05, 1.1, 1.15, 1.15, 1.05, 1, .95, .9))
+STEADY = Profile((1.0,) * 24)
 FLU = (1.3, 1.2, 1.15, 1.0, .9, .85, .85, .85, .9, 1.0, 1.1, 1.2)  # respiratory season in the north: winter and spring
 CLINIC = Profile(_CLINIC, saturday=0.6, sunday=0.35, holiday=0.3, months=FLU)
 

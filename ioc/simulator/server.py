@@ -96,7 +96,7 @@ def _spoiled(feed: str, body: bytes, faults: Faults) -> bytes:
 def _index(province: Province, mounted: dict[str, Mounted]) -> Endpoint:
     async def index(_: Request) -> Response:
         feeds = {prefix: {"paths": [f"/{prefix}{path}" for path in source.routes], "truth": f"/truth/{prefix}"} for prefix, source in mounted.items()}
-        about = {"province": province.code, "seed": province.seed, "rate": province.rate, "speed": province.speed, "now": province.iso(province.now())}
+        about = {"province": province.code, "seed": province.seed, "rate": province.rate, "speed": province.speed, "rhythm": "steady" if province.steady else "province", "now": province.iso(province.now())}
         return json_response(about | {"feeds": feeds, "faults": province.faults.active, "known_faults": KINDS, "note": "Dữ liệu mô phỏng: không có người thật."})
 
     return index
@@ -153,10 +153,11 @@ def serve(
     speed: float | None = None,
     seed: int | None = None,
     port: int | None = None,
-    faults: Sequence[str] = (),
+    faults: str | Sequence[str] = (),
     clock: Clock = system_clock,
 ) -> None:
-    """Serve the province of `config` until a signal ends it; None takes the option from `config.simulator`."""
+    """Serve the province of `config` until a signal ends it; None takes the option from `config.simulator`. `faults`:
+    what to begin with, `FEED:FAULT[:NAME=VALUE...]`, a list or one text with commas between."""
     options = config.simulator
     if options.host not in ("127.0.0.1", "::1", "localhost"):
         raise UserError(f"simulator.host {options.host}: the simulator listens on this machine only; use 127.0.0.1")
@@ -165,9 +166,10 @@ def serve(
         seed=options.seed if seed is None else seed,
         rate=options.rate if rate is None else rate,
         speed=options.speed if speed is None else speed,
+        steady=options.rhythm == "steady",
         clock=clock,
     )
     app = build(province)
-    for text in faults:
+    for text in filter(None, faults.split(",") if isinstance(faults, str) else faults):
         start(province, parse(text), list(province.flows))
     uvicorn.run(app, host=options.host, port=port or options.port, log_level="warning", access_log=False)

@@ -23,7 +23,7 @@ SERVE = "from ioc.config import Config; from ioc.simulator.server import serve; 
 
 
 @contextmanager
-def simulator(faults: tuple[str, ...] = ()) -> Iterator[httpx.Client]:
+def simulator(faults: str = "") -> Iterator[httpx.Client]:
     """Run a simulator in a process of its own until the block ends, then kill it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -62,7 +62,7 @@ def test_it_goes_on_with_the_same_story_after_a_kill() -> None:
 
 
 def test_it_starts_with_the_faults_of_the_command_line() -> None:
-    with simulator(("health:error:status=502:times=1", "public-services:rate_limit:delay_s=3")) as client:
+    with simulator("health:error:status=502:times=1,public-services:rate_limit:delay_s=3") as client:
         assert client.get("/health/fhir/metadata").status_code == 502
         assert client.get("/health/fhir/metadata").status_code == 200
         refused = client.get("/public-services/api/hoso")

@@ -138,3 +138,10 @@ def test_it_runs_faster_without_dating_anything_ahead() -> None:
     assert all(province.wall(case.changed) <= clock() for case in born)
     assert sum(case.what == "done" for case in born) > len(born) / 2
     assert len(flow.changes(province.story(NOW), province.now(), latest=False)) == pytest.approx(300, rel=0.25)  # a second, by the wall
+
+
+def test_it_keeps_the_same_pace_on_a_sunday_night_when_steady() -> None:
+    night = datetime(2026, 11, 15, 3, 0, tzinfo=ICT)
+    province = Province(rate=2.0, steady=True, clock=FrozenClock(night), started=night - timedelta(hours=3))
+    flow = province.flow("x", "cases", SCRIPTS, CITIZEN, share=0.5, thin_per_day=100)
+    assert len(flow.changes(province.now() - 7200, province.now(), latest=False)) == pytest.approx(7200, rel=0.1)
