@@ -23,7 +23,6 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-import connectors
 from ioc import areas
 from ioc.clock import FrozenClock
 from ioc.config import Feed, Words
@@ -68,7 +67,7 @@ class Result(Struct):
 
 def folders(name: str) -> list[Path]:
     """Return the folders of a connector's test cases, sorted."""
-    root = Path(next(iter(connectors.__path__))) / name / "testcases"
+    root = registry.folder(name) / "testcases"
     return sorted(path.parent for path in root.glob("*/case.yaml"))
 
 

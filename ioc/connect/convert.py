@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import traceback
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -63,7 +65,7 @@ def convert(connector: Connector[Any], record: Record, context: Context[Any]) ->
         return _letter(connector, record, context, Skip("too_deep", "the record is nested too deeply", repair="send flat records", body=False))
     except Exception as exc:
         # A mistake in a connector must not stop the feed; it is counted, named and visible.
-        log.error("a connector failed on a record", feed=context.feed.feed, connector=connector.name, error=type(exc).__name__, exc_info=True)
+        log.error("a connector failed on a record", feed=context.feed.feed, connector=connector.name, error=type(exc).__name__, at=where(exc))
         return _letter(connector, record, context, Skip("connector_error", f"{connector.name} failed on this record: {type(exc).__name__}", repair="report it to the connector's author"))
 
 
@@ -124,6 +126,12 @@ def _withheld(record: Record) -> str:
 
 def _clip(text: str) -> str:
     return text if len(text) <= 500 else text[:500] + "…"
+
+
+def where(exc: BaseException) -> str:
+    """Return file and line an exception came from. Its text is not logged: it may quote a record, and so a person."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    return " < ".join(f"{Path(frame.filename).parent.name}/{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
 
 
 # --- the guard --------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,6 +21,11 @@ def names() -> list[str]:
     """Return the names of all connectors, sorted."""
     package = importlib.import_module("connectors")
     return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.ispkg)
+
+
+def folder(name: str) -> Path:
+    """Return the folder of connector `name`, whether or not there is one."""
+    return Path(next(iter(importlib.import_module("connectors").__path__))) / name
 
 
 def get(name: str) -> Connector[Any]:

@@ -19,6 +19,7 @@ from ioc.areas import Areas
 from ioc.clock import Clock, system_clock
 from ioc.config import Config, Feed, secret
 from ioc.connect import registry
+from ioc.connect.convert import where
 from ioc.connect.errors import Fatal, Retriable, Stopping
 from ioc.connect.http import Http
 from ioc.connect.ports import Cursors, Publisher
@@ -90,7 +91,7 @@ class FeedRun:
                 break
             except Exception as exc:
                 wait_s = self._failed(f"internal error: {type(exc).__name__}", None)
-                log.error("a feed failed in a way nobody thought of", feed=self.name, error=type(exc).__name__, exc_info=True)
+                log.error("a feed failed in a way nobody thought of", feed=self.name, error=type(exc).__name__, at=where(exc))
             self._stop.wait(max(0.0, wait_s - (time.monotonic() - started)))
         self._client.close()
 

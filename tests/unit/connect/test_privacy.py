@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.connect_rig import context_of
@@ -136,3 +137,19 @@ def test_messages_show_codes_and_withhold_texts() -> None:
     assert shown(NAME) == f"[a text of {len(NAME)} characters]"
     assert shown(CITIZEN) == "[a text of 12 characters]"
     assert shown({"a": NAME}) == "[a dict]"
+
+
+def test_a_mistake_of_a_connector_does_not_write_the_record_into_the_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    connector = registry.get("dossiers")
+
+    def broken(record: object, context: object) -> None:
+        raise ValueError(f"cannot read {SENTENCE}")
+
+    monkeypatch.setattr(connector, "map", broken)
+    payload = tmp_path / "x.json"
+    payload.write_text(json.dumps({"hoSo": [{"MaHoSo": "A", "ChuHoSo": NAME}]}))
+    with structlog.testing.capture_logs() as logs:
+        result = preview_file(connector, Config(), context_of("dossiers").feed, payload)
+    assert [letter.cause for letter in result.letters] == ["connector_error"]
+    assert logs[0]["error"] == "ValueError" and "test_privacy.py" in logs[0]["at"]
+    assert [word for word in PLANTED if word in repr(logs) + repr(result.letters)] == []
