@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs
@@ -29,6 +28,7 @@ from dashboards.wall import page as wall_page
 from dashboards.wall.scene import Scene
 from dashboards.wall.scene import load as load_scenes
 from dashboards.words import LANGS, Lang, as_lang, say
+from ioc import __version__
 from ioc.areas import Areas
 from ioc.config import Config
 from ioc.kpi.catalogue import Catalogue
@@ -48,7 +48,7 @@ def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catal
 
     Raises `UserError` when a scene or the boundaries cannot be used.
     """
-    context = Context(config, areas, catalogue, _version())
+    context = Context(config, areas, catalogue, __version__)
     scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis)
     _serve_static(api, context)
     app = dash.Dash(
@@ -75,15 +75,6 @@ def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catal
     _register(hub, context, scenes)
     app._setup_server()  # otherwise a restarted server knows no callback until somebody loads a page
     return app
-
-
-def _version() -> str:
-    try:
-        return version("ioc")
-    except PackageNotFoundError:  # run from a checkout
-        import ioc
-
-        return str(getattr(ioc, "__version__", "0"))
 
 
 def _serve_static(api: fastapi.FastAPI, context: Context) -> None:

@@ -13,79 +13,84 @@
   }
 
   async function json(url) {
-    const answer = await fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+    const token = new URLSearchParams(location.search).get("token");
+    const headers = { Accept: "application/json", ...(token ? { Authorization: "Bearer " + token } : {}) };
+    const answer = await fetch(url, { headers, credentials: "same-origin" });
     const type = answer.headers.get("content-type") || "";
     if (!answer.ok || !type.includes("json")) throw new Error(url + ": " + answer.status);
     return answer.json();
   }
 
-  // ---- explanation -------------------------------------------------------------------------------------------
-
-  function words(value, lang) {
-    if (value && typeof value === "object" && ("vi" in value || "en" in value)) return value[lang] || value.vi || value.en;
-    return value;
-  }
-
-  function value(item, lang) {
-    const found = words(item, lang);
-    if (found === null || found === undefined || found === "") return document.createTextNode("–");
-    if (Array.isArray(found)) {
-      if (found.length && typeof found[0] === "object") return table(found, lang);
-      return document.createTextNode(found.join(", "));
-    }
-    if (typeof found === "object") return list(found, lang);
-    const text = String(found);
-    return text.includes("\n") || /^\s*(select|with)\b/i.test(text) ? node("pre", text) : document.createTextNode(text);
-  }
-
-  function list(object, lang) {
-    const made = node("dl");
-    for (const [key, item] of Object.entries(object)) made.append(node("dt", key.replaceAll("_", " ")), node("dd", value(item, lang)));
-    return made;
-  }
-
-  function table(items, lang) {
-    const keys = [...new Set(items.flatMap((item) => Object.keys(item)))];
-    const head = node("thead", node("tr", keys.map((key) => node("th", key.replaceAll("_", " ")))));
-    const body = node("tbody", items.map((item) => node("tr", keys.map((key) => node("td", value(item[key], lang))))));
-    return node("div", node("table", [head, body], "table"), "scroll");
-  }
-
-  // The parts people look for first; whatever else the server says follows.
-  const FIRST = ["formula", "formula_version", "numerator", "denominator", "sources", "sql", "events"];
-  const HIDDEN = new Set(["kpi", "title", "description"]);
+  // ---- explanation (its shape: ioc/kpi/explain.py) ---------------------------------------------------------------
 
   function explain(place) {
     const lang = place.dataset.lang;
-    const label = (key) => place.dataset["word" + key[0].toUpperCase() + key.slice(1)] || key.replaceAll("_", " ");
-    json("/api/kpis/" + encodeURIComponent(place.dataset.explain) + "/explain?lang=" + lang).then(
-      (found) => {
-        const keys = [...FIRST.filter((key) => key in found), ...Object.keys(found).filter((key) => !FIRST.includes(key) && !HIDDEN.has(key))];
-        const made = node("dl");
-        for (const key of keys) made.append(node("dt", label(key)), node("dd", value(found[key], lang)));
-        place.replaceChildren(made);
-      },
+    const words = JSON.parse(place.dataset.words);
+    json("/api/kpis/" + encodeURIComponent(place.dataset.explain) + "/explain").then(
+      (found) => place.replaceChildren(...explained(found, words, lang, place.dataset.zone)),
       () => {
-        place.textContent = place.dataset.wordUnavailable;
+        place.textContent = words.unavailable;
         setTimeout(() => place.isConnected && explain(place), AGAIN_MS);
       }
     );
+  }
+
+  function explained(found, words, lang, zone) {
+    const moment = times(lang, zone);
+    const number = new Intl.NumberFormat(lang === "vi" ? "vi-VN" : "en-GB", { maximumFractionDigits: 4 });
+    const formula = found.formula || {};
+    const parts = [];
+    if (formula.words) parts.push(node("p", formula.words[lang] || formula.words.vi, "explain-words"));
+    if (formula.symbols) parts.push(node("pre", formula.symbols));
+    const facts = [
+      [words.numerator, found.numerator], [words.denominator, found.denominator],
+      [words.watch, found.limits && found.limits.watch], [words.alarm, found.limits && found.limits.alarm],
+      [words.target, found.limits && found.limits.target],
+    ].filter(([, value]) => value !== null && value !== undefined);
+    const list = node("dl", facts.flatMap(([name, value]) => [node("dt", name), node("dd", [].concat(value).map((v) => number.format(v)).join(" – "))]));
+    if (formula.version) {
+      const since = formula.since ? ", " + words.since + " " + day(formula.since) : "";
+      list.append(node("dt", words.version), node("dd", formula.version + since));
+    }
+    if (list.childElementCount) parts.push(list);
+    if (formula.sql) parts.push(folded(words.sql, [node("pre", formula.sql), formula.parameters ? node("pre", JSON.stringify(formula.parameters, null, 1)) : ""]));
+    if (found.events && found.events.length) parts.push(folded(words.events, [events(found.events, words, moment)]));
+    return parts;
+  }
+
+  const day = (text) => text.slice(0, 10).split("-").reverse().join("/");
+  const folded = (title, content) => node("details", [node("summary", title), ...content]);
+
+  function events(items, words, moment) {
+    const heads = [words.time, words.feed, words.subject, words.data].map((word) => node("th", word));
+    const rows = items.map((item) =>
+      node("tr", [
+        node("td", moment(item.time), "time"), node("td", item.feed), node("td", [item.subject, item.metric].filter(Boolean).join(" · ")),
+        node("td", node("code", JSON.stringify(item.data))),
+      ])
+    );
+    return node("div", node("table", [node("thead", node("tr", heads)), node("tbody", rows)], "table"), "scroll");
+  }
+
+  function times(lang, zone) {
+    const format = new Intl.DateTimeFormat(lang === "vi" ? "vi-VN" : "en-GB", {
+      day: "2-digit", month: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zone,
+    });
+    return (text) => (text ? format.format(new Date(text)) : "–");
   }
 
   // ---- dead letters -------------------------------------------------------------------------------------------
 
   function deadLetters(place) {
     const body = place.querySelector("tbody");
-    const time = new Intl.DateTimeFormat(place.dataset.lang === "vi" ? "vi-VN" : "en-GB", {
-      day: "2-digit", month: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: place.dataset.zone,
-    });
+    const moment = times(place.dataset.lang, place.dataset.zone);
     json("/api/dead-letters")
       .then((found) => {
         const rows = found.map((item) =>
           node("tr", [
             node("td", item.feed), node("td", item.cause), node("td", item.message, "error"), node("td", item.field || "–"),
             node("td", item.repair || "–"), node("td", String(item.times), "number"),
-            node("td", item.last_at ? time.format(new Date(item.last_at)) : "–", "time"),
+            node("td", moment(item.last_at), "time"),
           ])
         );
         if (!rows.length) {

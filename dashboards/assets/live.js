@@ -4,6 +4,7 @@
   "use strict";
 
   const SILENCE_MS = 4000; // the server says something every 2 s; twice that is a cut link
+  const CLOSED_MS = 1500; // a closed link that is not back after this is worth a banner
   const RETRY_MS = { first: 500, most: 5000, denied: 30000 };
   const DENIED = 4403; // close code: this screen has no token, or it was revoked
 
@@ -13,6 +14,7 @@
   let timer = null;
   let heard = Date.now(); // when the server last said something, by this machine's clock
   let offset = 0; // server clock minus this machine's, ms
+  let closedAt = null;
   let lostSince = null;
   let denied = false;
 
@@ -27,7 +29,9 @@
     view = page.dataset.view;
     clearTimeout(timer);
     const scheme = location.protocol === "https:" ? "wss://" : "ws://";
-    const mine = new WebSocket(scheme + location.host + "/live?view=" + encodeURIComponent(view));
+    const token = new URLSearchParams(location.search).get("token");
+    const asked = "/live?view=" + encodeURIComponent(view) + (token ? "&token=" + encodeURIComponent(token) : "");
+    const mine = new WebSocket(scheme + location.host + asked);
     socket = mine;
     mine.onmessage = (event) => {
       if (mine === socket) receive(JSON.parse(event.data));
@@ -35,6 +39,7 @@
     mine.onclose = (event) => {
       if (mine !== socket) return;
       socket = null;
+      closedAt = closedAt || Date.now();
       denied = event.code === DENIED;
       if (denied) lostSince = lostSince || Date.now();
       show();
@@ -58,6 +63,7 @@
 
   function receive(message) {
     heard = Date.now();
+    closedAt = null;
     retry = RETRY_MS.first;
     denied = false;
     setClock(message.now);
@@ -114,7 +120,8 @@
       connect();
     }
     if (!page) return;
-    if (Date.now() - heard > SILENCE_MS) {
+    const closed = closedAt !== null && Date.now() - closedAt > CLOSED_MS;
+    if (closed || Date.now() - heard > SILENCE_MS) {
       if (lostSince === null) {
         lostSince = heard;
         show();

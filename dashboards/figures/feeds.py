@@ -14,16 +14,20 @@ from dashboards.figures.parts import state_chip
 from dashboards.words import Lang, pick
 from ioc.live import FeedView
 
+_CHIP_LETTERS = 11  # of '● mới 14:31'
+
 
 def feed_strip(feeds: Sequence[FeedView], lang: Lang, now: datetime, zone: ZoneInfo) -> list[Component]:
-    """Return one block a feed, in the order of the configuration."""
+    """Return one block a feed, in the order of the configuration. `--n` is how many letters stand side by side."""
+    letters = sum(max(len(pick(feed.title, lang)), _CHIP_LETTERS) for feed in feeds)
     return [
         html.Div(
             [
-                html.Div(pick(feed.title, lang), className="feed-name", style={"--n": len(pick(feed.title, lang))}),
+                html.Div(pick(feed.title, lang), className="feed-name"),
                 state_chip(feed.state, lang, clock_time(feed.as_of, now, zone, lang)),
             ],
             className=f"feed state-{feed.state}",
+            style={"--n": letters},
             **{"data-feed": feed.feed, "data-state": feed.state, "data-as-of": iso(feed.as_of)},
         )
         for feed in feeds

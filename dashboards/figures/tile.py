@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from dash import html
 from dash.development.base_component import Component
 
-from dashboards.figures.numbers import clock_time, in_words, iso, number, plain, quantity, signed
+from dashboards.figures.numbers import clock_time, in_words, iso, number, plain, quantity, signed, unit_word
 from dashboards.figures.parts import shape, state_chip, status_chip
 from dashboards.figures.spark import spark
 from dashboards.words import Lang, pick, say
@@ -109,17 +109,18 @@ def value_line(t: Tile, lang: Lang, place: Place = "page") -> Component:
     if t.qualifier in ("at_least", "at_most", "about"):
         digits = say(t.qualifier, lang, value=digits)
     if place == "wall" and t.unit.startswith("{") and len(digits) + len(unit) > _WALL_VALUE_CHARS:
-        unit = ""  # the title says what is counted
+        unit = unit.removesuffix(unit_word(t.unit, lang)).strip()  # the title says what is counted; "triệu" stays
     # Words inside a number ("2 ngày 4", "trên 200") are set small, like the unit.
     pieces = [p.strip() for p in _WORDS_IN_DIGITS.split(digits) if p.strip()]
     spans: list[Component] = [html.Span(p, className="value-unit" if p[0].isalpha() else "value-number") for p in pieces]
     if unit:
         spans.append(html.Span(unit, className="value-unit value-percent" if unit == "%" else "value-unit"))
-    return html.Div(spans, className=f"tile-value {_digits_size(digits)}")
+    return html.Div(spans, className=f"tile-value {_digits_size(digits, unit)}")
 
 
-def _digits_size(digits: str) -> str:
-    return "digits-normal" if len(digits) <= 7 else "digits-long"
+def _digits_size(digits: str, unit: str) -> str:
+    """Long numbers get narrower digits instead of being cut."""
+    return "digits-normal" if len(digits) <= 6 and len(digits + unit) <= _WALL_VALUE_CHARS else "digits-long"
 
 
 def _waits(t: Tile, lang: Lang, titles: dict[str, str]) -> Component | None:

@@ -5,6 +5,7 @@ The explanation is asked for by the page itself (`assets/explain.js`, GET /api/k
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from dash import html
@@ -49,7 +50,7 @@ def layout(kpi: str, context: Context, lang: Lang) -> Component:
                             className="kpi-top",
                         ),
                         html.Section([html.H2(say("kpi.sources", lang)), html.Div(id="kpi-sources")], className="card"),
-                        html.Section([html.H2(say("kpi.explain", lang)), _explain(kpi, lang)], className="card"),
+                        html.Section([html.H2(say("kpi.explain", lang)), _explain(kpi, context, lang)], className="card"),
                     ],
                     className="kpi-left",
                 ),
@@ -61,14 +62,14 @@ def layout(kpi: str, context: Context, lang: Lang) -> Component:
     return frame.page(content, context, lang, view=view_name(kpi, lang), path=path, current="kpi")
 
 
-def _explain(kpi: str, lang: Lang) -> Component:
+_EXPLAINED = ("numerator", "denominator", "watch", "alarm", "target", "version", "since", "sql", "events", "time", "feed", "subject", "data", "unavailable")
+
+
+def _explain(kpi: str, context: Context, lang: Lang) -> Component:
     """The place of the explanation, and the words its script labels it with."""
-    words = {
-        f"data-word-{name}": say(f"kpi.{name}", lang)
-        for name in ("formula", "version", "sql", "events", "numerator", "denominator", "unavailable", "sources", "as_of")
-    }
-    words["data-word-version"] = say("kpi.version", lang, version="#")
-    return html.Div(say("kpi.loading", lang), id="kpi-explain", className="explain", **{"data-explain": kpi, "data-lang": lang, **words})
+    words = json.dumps({name: say(f"kpi.{name}", lang) for name in _EXPLAINED}, ensure_ascii=False)
+    data = {"data-explain": kpi, "data-lang": lang, "data-zone": context.config.timezone, "data-words": words}
+    return html.Div(say("kpi.loading", lang), id="kpi-explain", className="explain", **data)
 
 
 def render(kpi: str, context: Context, lang: Lang) -> Render:

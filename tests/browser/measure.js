@@ -15,10 +15,14 @@
     const box = range.getBoundingClientRect();
     if (!box.width) continue;
     let cut = "";
+    let scrolled = false;
     for (let up = parent; up && up !== document.documentElement; up = up.parentElement) {
       const s = getComputedStyle(up);
       const scrolls = s.overflowX === "auto" || s.overflowX === "scroll";
-      if (scrolls) break;
+      if (scrolls) {
+        scrolled = true; // what is outside can be reached
+        break;
+      }
       if (s.overflowX === "hidden" || s.overflowX === "clip") {
         const edge = up.getBoundingClientRect();
         // A line box is a little taller than its letters.
@@ -29,7 +33,7 @@
         }
       }
     }
-    if (!cut && (box.left < -1 || box.right > innerWidth + 1)) cut = "screen";
+    if (!cut && !scrolled && (box.left < -1 || box.right > innerWidth + 1)) cut = "screen";
     out.push({ text, cut, size: parseFloat(style.fontSize), value: parent.classList.contains("value-number") });
   }
   return out;

@@ -33,6 +33,19 @@ VALUES: dict[str, float] = {
 }  # fmt: skip
 FEED_STATES: dict[str, State] = {"health": "late", "education": "stale"}
 
+# As ioc.kpi.explain gives it.
+EXPLANATION: dict[str, Any] = {
+    "numerator": 1284, "denominator": None,
+    "formula": {
+        "words": {"vi": "Số hồ sơ tiếp nhận từ 0 giờ", "en": "Dossiers received since midnight"}, "symbols": "n(opened)",
+        "sql": "SELECT sum(n) FROM rollup_case WHERE measure = 'opened'", "parameters": {"day": "2026-11-20"}, "version": 1, "since": "2025-07-01",
+    },
+    "limits": {"better": "up", "watch": 95.0, "alarm": [10.0, 20.0], "target": None},
+    "events": [
+        {"feed": "public-services", "subject": "H55.19-261120-0001", "metric": "", "time": "2026-11-20T07:30:00Z", "data": {"status": "open", "title": "<i>x</i>"}},
+    ],
+}  # fmt: skip
+
 
 def config(**changes: Any) -> Config:
     return load(ROOT / "config.yaml").model_copy(update=changes)

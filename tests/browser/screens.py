@@ -28,18 +28,22 @@ class Screens:
     def __init__(self, config: Config | None = None, port: int | None = None) -> None:
         self.config = config or province.config()
         self.port = port or _free_port()
-        self.snapshot: Snapshot = province.snapshot()
         self.views: dict[str, View] = {}
         self.viewers: set[Viewer] = set()
-        self.version = __version__
-        self.link = "up"  # up, cut (closes at once), silent (open, says nothing), revoked
-        self.now: datetime | None = None
-        self.explanation: Any = {"formula": {"vi": "Số hồ sơ tiếp nhận từ 0 giờ", "en": "Dossiers received since midnight"}, "sql": "SELECT 1"}
-        self.dead_letters: list[dict[str, Any]] = []
         self._sockets: set[WebSocket] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+        self.reset()
+
+    def reset(self) -> Screens:
+        """Forget what a test said; return self."""
+        self.snapshot: Snapshot = province.snapshot()
+        self.version = __version__
+        self.link = "up"  # up, cut (closes at once), silent (open, says nothing), revoked
+        self.explanation: Any = province.EXPLANATION
+        self.dead_letters: list[dict[str, Any]] = []
+        return self
 
     @property
     def url(self) -> str:
@@ -49,7 +53,7 @@ class Screens:
         self.views[name] = View(name, render, by_area)
 
     def clock(self) -> datetime:
-        return self.now or self.snapshot.now
+        return self.snapshot.now
 
     def start(self) -> Screens:
         api = FastAPI(docs_url=None, redoc_url=None)
@@ -94,8 +98,9 @@ class Screens:
             viewer.put(found.whole().replace(f'"v":"{__version__}"', f'"v":"{self.version}"'))
 
             async def send(text: str) -> None:
-                if self.link == "up":
-                    await ws.send_text(text)
+                while self.link == "silent":  # noqa: ASYNC110 - a few tenths of a second, in a test
+                    await asyncio.sleep(0.05)
+                await ws.send_text(text)
 
             pumping = asyncio.create_task(pump(viewer, send, self.clock))
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):

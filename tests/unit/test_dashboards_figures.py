@@ -64,6 +64,12 @@ def test_it_says_every_state_in_a_word_and_a_shape(state: Any) -> None:
     assert f"shape-{state}" in str(to_json(tile(t, "vi", province.NOW, ICT, TITLES)))
 
 
+def test_it_leaves_out_what_is_counted_before_the_size_of_the_number() -> None:
+    t = msgspec.structs.replace(TILES["documents_received_today"], value=1_284_000.0, delta=None, spark=[])
+    assert shown(t)[1] == "Văn bản điện tử đến trong ngày 1,28 triệu mới 14:31"
+    assert "1,28 triệu văn bản" in shown(t, "page")[1]
+
+
 def test_it_never_shows_a_number_without_an_as_of() -> None:
     t = msgspec.structs.replace(TILES["encounters_today"], as_of=None, quality=Quality("never", ["health"]))
     root, text = shown(t)
