@@ -274,7 +274,7 @@ class Hub:
         everything = changed is None or not old.tiles or timed
         kpis = set(self._kpis) if everything else self._engine.depends_on(changed or {}) & set(self._kpis)
         moved = everything or bool(changed)
-        watched = list(self._views.values())
+        watched = [view for view in self._views.values() if view.viewers]
         with snapshot(self._pool) as reader:
             facts = status.feed_facts(reader.conn)
             feeds = self._feeds(facts, now)
