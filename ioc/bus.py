@@ -174,7 +174,7 @@ class Publisher:
             old, self._producer = self._producer, None
             self._ensured.clear()
         if old is not None:
-            old.close(timeout=0)
+            _abandon(old)
 
     def ensure_topics(self, feeds: list[str]) -> None:
         """Make the topics of these feeds where they are missing."""
@@ -190,5 +190,20 @@ class Publisher:
         with self._lock:
             old, self._producer = self._producer, None
         if old is not None:
-            old.close(timeout=5)
+            try:
+                old.close(timeout=5)
+            except (KafkaError, OSError) as exc:
+                log.debug("closing a producer failed", reason=str(exc))
+                _abandon(old)
         self.topics.close()
+
+
+def _abandon(producer: Any) -> None:
+    """End a producer whose records may never be acknowledged; whoever waits for one of them gets an error at once.
+
+    kafka-python's close() flushes first, so it raises exactly when it is needed; its thread would live on, and send.
+    """
+    producer._sender.force_close()
+    producer._sender.join(5)
+    with suppress(KafkaError, OSError):
+        producer.close(timeout=0)

@@ -1,0 +1,66 @@
+"""The publisher when its broker goes away: it says so in one way, leaves no thread behind, and goes on afterwards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ioc.bus import Publisher
+from ioc.config import Broker
+from ioc.errors import Unavailable
+from ioc.events import Asset, make
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+FACT = make("/s", "a", datetime(2026, 11, 22, tzinfo=UTC), Asset(kind="k"))
+
+
+def test_a_broker_that_goes_away_while_records_wait_is_unavailable_and_no_thread_is_left(own_broker: Any) -> None:
+    publisher = Publisher(Broker(bootstrap=own_broker.bootstrap, kind=own_broker.kind, prefix="b"))
+    publisher.ensure_topics(["f"])
+    publisher.send("f", FACT)
+    publisher.flush()
+    sender = publisher._producer._sender
+    assert sender.is_alive()
+    own_broker.kill()
+    with pytest.raises(Unavailable):  # never an error of the client library
+        publisher.send("f", FACT)
+        publisher.flush(timeout_s=2)
+    sender.join(30)
+    assert not sender.is_alive()
+    own_broker.start()
+    own_broker.wait_ready()
+    publisher.ensure_topics(["f"])
+    publisher.send("f", FACT)
+    publisher.flush()
+    publisher.close()
+
+
+def test_another_thread_that_waits_for_the_same_broker_learns_it_too(own_broker: Any) -> None:
+    publisher = Publisher(Broker(bootstrap=own_broker.bootstrap, kind=own_broker.kind, prefix="b"))
+    publisher.ensure_topics(["f"])
+    publisher.send("f", FACT)
+    publisher.flush()
+    own_broker.kill()
+    said: list[Exception] = []
+
+    def other() -> None:
+        publisher.send("f", FACT)
+        try:
+            publisher.flush(timeout_s=60)
+        except Unavailable as exc:
+            said.append(exc)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    time.sleep(1)
+    publisher.send("f", FACT)
+    with pytest.raises(Unavailable):
+        publisher.flush(timeout_s=1)
+    thread.join(15)
+    assert not thread.is_alive()
+    assert len(said) == 1
+    publisher.close()
