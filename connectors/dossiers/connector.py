@@ -26,6 +26,7 @@ from ioc.connect import (
     Retriable,
     Seen,
     Skip,
+    Unreadable,
     Walk,
     fields,
     rows,
@@ -103,13 +104,16 @@ class _Reading:
         start, page, walk = self._start, 1, Walk()
         for _ in range(MOST_PAGES):
             records, more = self._ask(start, page)
-            walk.step(f"{page}", [record.value for record in records])
+            if not walk.new([record.value for record in records]):
+                if more is not None:
+                    raise Unreadable("endless_paging", "the next page holds the same dossiers as one before, and tongSo says there are more", repair="honour trang, or correct tongSo")
+                break  # a portal that knows no pages shows the same again: that was all
             newest = max((at for at in map(self._time, records) if at is not None), default=start)
             fresh = [record for record in records if self._seen.new(record.value, self._time(record))]
             self._newest = max(self._newest, newest)
             if fresh:
                 yield Page(fresh, self._cursor())
-            if not records or not more:
+            if not records or more is False:
                 break
             if newest > start:
                 start, page, walk = newest, 1, Walk()
@@ -117,8 +121,8 @@ class _Reading:
                 page += 1
         yield Page(cursor=self._cursor())
 
-    def _ask(self, start: datetime, page: int) -> tuple[list[Record], bool]:
-        """Return a page, and whether there may be another."""
+    def _ask(self, start: datetime, page: int) -> tuple[list[Record], bool | None]:
+        """Return a page, and whether there is another (None: the portal does not say)."""
         context, size = self._context, self._context.options.page_size
         since = start.astimezone(context.zone).strftime("%Y%m%d%H%M%S")
         document = self._connector.document(context.http.get(context.options.path, {"capNhatTu": since, "trang": page, "soLuong": size}))
@@ -126,8 +130,8 @@ class _Reading:
         value = {key.lower(): item for key, item in document.value.items()} if isinstance(document.value, dict) else {}
         total, served = value.get("tongso"), value.get("soluong")
         if isinstance(total, int) and isinstance(served, int) and not isinstance(total, bool):
-            return records, (page - 1) * served + len(records) < total
-        return records, True
+            return records, (page - 1) * served + min(len(records), served) < total
+        return records, None
 
     def _time(self, record: Record) -> datetime | None:
         return updated(record.value, self._context.zone, self._context.now + MAX_AHEAD)

@@ -36,7 +36,11 @@ class Fhir(Connector[FhirOptions]):
 
     def poll(self, context: Context[Any]) -> Iterator[Page]:
         reading = _Reading(self, context)
-        return each_part([partial(reading.resource, name) for name in context.options.resources])
+        names = list(context.options.resources)
+        if names[:1] == ["Location"] and not context.cursor.get("Location", {}).get("whole"):
+            # Until all facilities were read once, nobody can say where an encounter was: no Location, no rest.
+            yield from reading.resource(names.pop(0))
+        yield from each_part([partial(reading.resource, name) for name in names])
 
     def split(self, document: Document, context: Context[Any]) -> list[Record]:
         return bundle.split(document, context)
@@ -77,7 +81,7 @@ class _Reading:
             fresh = [record for record in records if seen.new(record.value, self._updated(record))]
             if link is None or (newest is not None and sorted_):
                 # Only a server that keeps the order may be left in the middle of a walk.
-                self._cursor[name] = self._saved(newest, seen)
+                self._cursor[name] = self._saved(newest, seen) | ({"whole": True} if link is None or saved.get("whole") else {})
             yield Page(fresh, dict(self._cursor))
             if link is None:
                 return

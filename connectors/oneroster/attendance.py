@@ -4,7 +4,7 @@
 
 The list of files is asked each time; a file is read when the list says it changed, and only its new or changed rows
 are published. The cursor: {"attendance": {file: {"modified", "etag", "rows": {school: mark}}}}, rows for the newest
-`remember_files` files.
+`remember_files` files; "tries" while a file cannot be read.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.oneroster.roster import school_areas
 from ioc.connect import (
+    Answer,
     Context,
     FieldClass,
     Known,
     Missing,
     Page,
     Record,
+    Retriable,
     Skip,
+    Unreachable,
     Unreadable,
     digest,
     fields,
@@ -53,20 +56,37 @@ def poll(connector: OneRoster, context: Context[Any], cursor: dict[str, Any]) ->
             answer = context.http.get(f"{folder}/{name}", known=Known(etag=str(saved.get("etag", ""))), accept="text/csv")
         except Missing:
             continue  # the list was quicker than the file, or slower
-        rows = dict(saved.get("rows") or {})
+        except Unreachable:
+            raise
+        except Retriable as exc:
+            yield Page(problems=[exc])  # this file again at the next poll; the others now
+            continue
+        rows, tries = dict(saved.get("rows") or {}), int(saved.get("tries", 0)) + 1
         fresh: list[Record] = []
-        if answer.changed:
-            at = answer.modified_at or _moment(modified) or context.now
-            try:
-                records = connector.read(connector.document(answer), context)
-            except Unreadable as exc:  # one bad file is one dead letter; it is read again when it changes
-                records = [unreadable_record(exc, "attendance")]
-            fresh = _fresh(records, rows, at)
         known.pop(name, None)
         known[name] = {"modified": modified, "etag": answer.known.etag or saved.get("etag", ""), "rows": rows}
+        if answer.changed:
+            records = _rows(connector, answer, context)
+            if _broken(records) and tries < context.options.attempts:
+                # Perhaps it is just being written, or a proxy is in the way: asked again, not yet a dead letter.
+                known[name] = {"modified": "", "etag": "", "rows": rows, "tries": tries}
+                records = records[:-1]
+            fresh = _fresh(records, rows, answer.modified_at or _moment(modified) or context.now)
         cursor["attendance"] = _bounded(known, context)
         yield Page(fresh, dict(cursor))
     yield Page(cursor=dict(cursor))
+
+
+def _rows(connector: OneRoster, answer: Answer, context: Context[Any]) -> list[Record]:
+    try:
+        return connector.read(connector.document(answer), context)
+    except Unreadable as exc:  # one bad file is one dead letter
+        return [unreadable_record(exc, "attendance")]
+
+
+def _broken(records: list[Record]) -> bool:
+    """Is the file no table, or does it break off in its last row?"""
+    return bool(records) and records[-1].defect is not None and (len(records) == 1 or records[-1].defect.cause == "ragged_row")
 
 
 def _files(connector: OneRoster, context: Context[Any], folder: str) -> list[tuple[str, str]]:

@@ -26,6 +26,7 @@ class OneRosterOptions(Options):
     page_size: int = Field(1000, ge=1, le=10_000, description="limit: records a page; always sent, servers differ.")
     overlap_s: int = Field(60, ge=0, le=86_400, description="How far back of the newest dateLastModified the next poll starts.")
     commune_field: str = Field("communeCode", description="Key in an org's metadata that holds its commune code.")
+    attempts: int = Field(10, ge=1, le=1000, description="Polls in which an attendance table that cannot be read is tried, before it is a dead letter.")
     remember_files: int = Field(10, ge=1, le=100, description="Attendance tables whose rows are remembered; another that changes is published whole.")
 
 
@@ -39,10 +40,14 @@ class OneRoster(Connector[OneRosterOptions]):
     def poll(self, context: Context[Any]) -> Iterator[Page]:
         cursor = {key: value for key, value in context.cursor.items() if key != "areas"}
         cursor["areas"] = roster.school_areas(context)  # grows while orgs are read
-        parts = [partial(rostering.poll, self, context, cursor, name) for name in context.options.resources]
+        names = list(context.options.resources)
+        if names[:1] == ["orgs"] and "offset" in cursor.get("orgs", {"offset": 0}):
+            # Until all schools were read once, nobody can say where a class or a day's attendance is: no orgs, no rest.
+            yield from rostering.poll(self, context, cursor, names.pop(0))
+        parts = [partial(rostering.poll, self, context, cursor, name) for name in names]
         if context.options.attendance_path:
             parts.append(partial(attendance.poll, self, context, cursor))
-        return each_part(parts)
+        yield from each_part(parts)
 
     def split(self, document: Document, context: Context[Any]) -> list[Record]:
         records = layouts.split(document)

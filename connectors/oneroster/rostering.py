@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ioc.connect import Answer, Context, Page, Record, Seen, Skip, Walk, fields
+from ioc.connect import Answer, Context, Page, Record, Seen, Skip, Unreadable, Walk, fields
 from ioc.events import MAX_AHEAD
 
 if TYPE_CHECKING:
@@ -29,22 +29,26 @@ def poll(connector: OneRoster, context: Context[Any], cursor: dict[str, Any], na
         params = {"limit": context.options.page_size, "offset": offset, "filter": f"dateLastModified>='{since}'" if since else None}
         answer = context.http.get(f"{context.options.rostering_path.strip('/')}/{name}", params, accept="application/json")
         records = connector.read(connector.document(answer), context)
-        walk.step(str(offset), [record.value for record in records])
+        total = _total(answer)
+        if not walk.new([record.value for record in records]):
+            if total is not None:
+                raise Unreadable("endless_paging", "the next page holds the same records as one before, and X-Total-Count says there are more", repair="honour offset, or correct X-Total-Count")
+            records = []  # a server that knows no offset shows the same again: that was all
         times = [at for at in (_time(record, context) for record in records) if at is not None]
         newest = max([*times, *([newest] if newest else [])], default=None)
         fresh = [record for record in records if seen.new(record.value, _time(record, context))]
-        offset += len(records)
-        last = not records or offset >= _total(answer, offset)
+        offset += min(len(records), context.options.page_size)  # more than asked for: some are there twice
+        last = not records or (total is not None and offset >= total)
         cursor[name] = _saved(newest, seen, context) if last else {**_saved(newest, seen, context), "offset": offset, "filter": since}
         yield Page(fresh, dict(cursor))
         if last:
             return
 
 
-def _total(answer: Answer, offset: int) -> int:
-    """Return how many there are; without X-Total-Count one more than read, so that only an empty page ends the list."""
+def _total(answer: Answer) -> int | None:
+    """Return how many there are; None without X-Total-Count: then only an empty page ends the list."""
     said = answer.headers.get("x-total-count", "")
-    return int(said) if said.isdigit() else offset + 1
+    return int(said) if said.isdigit() else None
 
 
 def _saved(newest: datetime | None, seen: Seen, context: Context[Any]) -> dict[str, Any]:

@@ -312,18 +312,24 @@ class Walk:
 
     def step(self, link: str, records: list[Any] | None = None) -> None:
         """Note a page; raise `Unreadable` when its link or its (non-empty) records were there before."""
-        self._count += 1
         mark = digest_bytes(link.encode("utf-8", "replace"))
         if mark in self._links:
             raise Unreadable("endless_paging", "the link to the next page leads back to a page that was read already", repair="leave the next link out on the last page")
         self._links.add(mark)
-        if records:
-            content = digest(records)
-            if content in self._pages:
-                raise Unreadable("endless_paging", "the next page holds the same records as one before", repair="leave the next link out on the last page")
-            self._pages.add(content)
+        if not self.new(records or []):
+            raise Unreadable("endless_paging", "the next page holds the same records as one before", repair="leave the next link out on the last page")
+
+    def new(self, records: list[Any]) -> bool:
+        """Note a page; return False when its (non-empty) records were there before. Raise after `limit` pages."""
+        self._count += 1
         if self._count > self._limit:
             raise Unreadable("endless_paging", f"more than {self._limit} pages in one walk", repair="send larger pages, or end the list")
+        if not records:
+            return True
+        content = digest(records)
+        known = content in self._pages
+        self._pages.add(content)
+        return not known
 
 
 def each_part(parts: Iterable[Callable[[], Iterator[Page]]]) -> Iterator[Page]:

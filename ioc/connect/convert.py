@@ -15,7 +15,7 @@ import structlog
 from msgspec import UNSET
 
 from ioc.connect.connector import Connector, Context, Record
-from ioc.connect.decode import looks_double_encoded
+from ioc.connect.decode import looks_double_encoded, looks_lossy
 from ioc.connect.errors import Skip, Unreadable
 from ioc.events import (
     MAX_EVENT_BYTES,
@@ -181,18 +181,20 @@ def _clean(event: Event, context: Context[Any]) -> Event:
 def _text(name: str, value: str) -> str:
     if len(value) > MAX_TEXT:
         raise Skip("text_too_long", f"{name} has {len(value)} characters; at most {MAX_TEXT}", field=name, repair="send a short text")
-    clean, double = _cleaned(value)
-    if double:
-        raise Skip("wrong_encoding", f"{name} was encoded twice (UTF-8 read as windows-1252)", field=name, repair="export once more, as UTF-8")
+    clean, wrong = _cleaned(value)
+    if wrong:
+        raise Skip("wrong_encoding", f"{name} {wrong}", field=name, repair="export once more, as UTF-8")
     return clean
 
 
 @lru_cache(maxsize=8192)
-def _cleaned(value: str) -> tuple[str, bool]:
-    if value.isascii():
-        return scrub(_CONTROL.sub(" ", value)), False
+def _cleaned(value: str) -> tuple[str, str]:
+    """Return the text as it may leave, and how it was damaged ("" when it was not)."""
     text = unicodedata.normalize("NFC", _CONTROL.sub(" ", value))
-    return scrub(text), looks_double_encoded(text)
+    wrong = "lost letters on its way (a question mark inside a word)" if looks_lossy(text) else ""
+    if not text.isascii() and looks_double_encoded(text):
+        wrong = "was encoded twice (UTF-8 read as windows-1252)"
+    return scrub(text), wrong
 
 
 assert MAX_RECORD < MAX_EVENT_BYTES

@@ -32,6 +32,7 @@ _DOCTYPE = re.compile(r"<!(?:DOCTYPE|ENTITY)\b")
 _HTML = re.compile(r"^\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _RUBBISH = re.compile(r"^[^<{\[]{1,16}(?=<\?xml)")
 _TITLE = re.compile(r"<title[^>]*>([^<]{0,80})", re.IGNORECASE)
+_LOSSY = re.compile(r"[^\W\d_]\?[^\W\d_]")
 # UTF-8 read as windows-1252 and written as UTF-8 again: what Vietnamese vowels turn into.
 _MOJIBAKE = re.compile(r"Ã[\x80-\xbf¡-¿]|á[º»][\x80-\xbf¡-¿\u2010-\u2122\ufffd€]?|Ä[\x90‘\ufffd]|Æ[°¡]|â€")
 
@@ -110,7 +111,7 @@ def _html(text: str) -> Unreadable:
 
 
 def text_of(body: bytes, charset: str = "") -> str:
-    """Return the text of `body`: by its BOM, its declaration, UTF-8, then windows-1258; raise `Unreadable`."""
+    """Return the text of `body`: by its BOM, its declaration, UTF-8; a table also as windows-1258."""
     for bom, name in _BOMS:
         if body.startswith(bom):
             return _decoded(body[len(bom) :] if name == "utf-8" else body, name)
@@ -121,8 +122,9 @@ def text_of(body: bytes, charset: str = "") -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as exc:
-        if exc.reason == "unexpected end of data" and exc.end >= len(body) and len(body) - exc.start < 4 and exc.start > 64:
-            raise Unreadable("truncated", "the answer ends in the middle of a character", repair="send the whole answer", excerpt=mask_page(body.decode("utf-8", "replace"))) from exc
+        if name or body.lstrip()[:1] in (b"{", b"[", b"<"):
+            # Said to be UTF-8, or must be: a guess could write wrong letters into every title.
+            raise Unreadable("wrong_encoding", f"the answer is not UTF-8 (byte {exc.start}: {body[exc.start]:#04x}), as its format or its header says", repair="send UTF-8, or declare the encoding", excerpt=mask_page(body[:65_536].decode("utf-8", "replace"))) from exc
         return _vietnamese(body, exc)
 
 
@@ -153,6 +155,11 @@ _VIETNAMESE = frozenset("àáảãạăằắẳẵặâầấẩẫậèéẻ�
 def looks_double_encoded(text: str) -> bool:
     """Is this UTF-8 that was decoded as windows-1252 and encoded again ("XÃ£")?"""
     return _MOJIBAKE.search(text) is not None
+
+
+def looks_lossy(text: str) -> bool:
+    """Were letters replaced when this was written ("L?p 1A"): a question mark inside a word, or U+FFFD?"""
+    return "\ufffd" in text or ("?" in text and _LOSSY.search(text) is not None)
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------

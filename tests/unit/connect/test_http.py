@@ -172,6 +172,7 @@ BOMB = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "x"><!ENTITY c "&b;&b;&b;&b
         (b"", "empty"),
         (b"  \n", "empty"),
         (b"\xff\xfe\xff", "wrong_encoding"),
+        (b'{"a": "\xe9"}', "wrong_encoding"),
         (b'<?xml version="1.0" encoding="klingon"?><a/>', "wrong_encoding"),
         (b"a,b\n1,2\n\"x", "unknown_layout"),
         (b"just a sentence", "unknown_format"),
