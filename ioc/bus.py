@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 HEARTBEAT = "ioc-heartbeat"
 DEAD_LETTERS = "dead-letters"
 REQUEST_TIMEOUT_MS = 15_000  # a request to a broker that went away ends within this
+RECONNECT_MAX_MS = 2_000  # a broker that is back is noticed within this; kafka-python waits up to 30 s
+BOOTSTRAP_MS = 10_000  # how long a new client looks for a broker before it says that there is none
 
 
 def topic_of(broker: Broker, feed: str) -> str:
@@ -40,7 +42,13 @@ def feed_of(broker: Broker, topic: str) -> str:
 
 def client_options(broker: Broker) -> dict[str, Any]:
     """Return what every client of this broker needs."""
-    return {"bootstrap_servers": broker.bootstrap.split(","), "client_id": "ioc", **broker.security}
+    return {
+        "bootstrap_servers": broker.bootstrap.split(","),
+        "client_id": "ioc",
+        "reconnect_backoff_max_ms": RECONNECT_MAX_MS,
+        "bootstrap_timeout_ms": BOOTSTRAP_MS,
+        **broker.security,
+    }
 
 
 class Topics:

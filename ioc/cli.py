@@ -242,7 +242,7 @@ def _logging() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # our own lines say when the broker is away, once
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # our own lines say when the broker is away, once
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
