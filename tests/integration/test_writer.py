@@ -153,6 +153,22 @@ def test_assets_keep_their_newest_state(bus: Bus) -> None:
     assert bus.rows("SELECT kind, name, state FROM asset_state") == [("camera", "Ngã tư Đồng Quang", "down")]
 
 
+def test_odd_texts_come_back_as_they_were(bus: Bus) -> None:
+    odd = 'tab\t, line\n, return\r, back\\slash \\N, "quote", {brace}, Đồng Quang, \x01'
+    bus.put(
+        make(odd, odd, T0, Observation(metric=odd, value=Decimal(1), period=odd, area="05443", attributes={odd: odd})),
+        make(odd, odd + "2", T0, Case(status="closed", category=odd, title=odd, agency=odd, dims={odd: odd})),
+        make(odd, odd + "3", T0, Asset(kind=odd, name=odd, dims={odd: odd})),
+        DeadLetter(feed="f", cause=odd, message=odd, record=odd, at=T0),
+    )
+    assert bus.rows("SELECT subject, metric, period, source, data->'attributes' FROM event WHERE kind = 1") == [(odd, odd, odd, odd, {odd: odd})]
+    assert bus.rows("SELECT metric, period, subject FROM rollup_observation") == [(odd, odd, odd)]
+    assert bus.rows("SELECT subject, category, title, agency, dims FROM case_state") == [(odd + "2", odd, odd, odd, {odd: odd})]
+    assert bus.rows("SELECT dims->>'agency', dims->>%s FROM rollup_case LIMIT 1".replace("%s", "(SELECT subject FROM event WHERE kind = 1)")) == [(odd, odd)]
+    assert bus.rows("SELECT kind, name, dims FROM asset_state") == [(odd, odd, {odd: odd})]
+    assert bus.rows("SELECT cause, message, record FROM dead_letter") == [(odd, odd, odd)]
+
+
 def test_dead_letters_met_again_are_counted(bus: Bus) -> None:
     letter = DeadLetter(feed="f", cause="bad_json", message="m", record="{\x00", at=T0)
     bus.put(letter)
