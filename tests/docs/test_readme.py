@@ -51,7 +51,7 @@ def test_every_command_and_target_named_exists(page: Path) -> None:
     code = " ; ".join(re.findall(r"`([^`]+)`", text) + re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL))
     known = command_names()
     groups = {name.split()[0] for name in known if " " in name}
-    unknown = [said for said in COMMAND.findall(code) if said not in known and (said.split()[0] not in known or said.split()[0] in groups and " " in said)]
+    unknown = [said for said in COMMAND.findall(code) if said not in known and (said.split()[0] not in known or (said.split()[0] in groups and " " in said))]
     assert not unknown
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(TARGET.findall(code)) <= targets
