@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any, TypeAlias
+from functools import cache, lru_cache
+from typing import Any, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET
+from msgspec.structs import astuple
 
 from ioc.clock import ICT, local_day
 from ioc.events import Asset, Case
@@ -25,6 +26,7 @@ from ioc.events import Asset, Case
 NO_DAY = date(9999, 12, 31)  # stands for "no due date" in rollup_case.day
 PROVINCE = "*"  # rollup_duration.area of the whole province
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND, _TENTH_HOUR, _NOTHING = timedelta(microseconds=1), timedelta(seconds=360), timedelta()
 
 CASE_FIELDS: tuple[str, ...] = Case.__struct_fields__
 ASSET_FIELDS: tuple[str, ...] = Asset.__struct_fields__
@@ -35,7 +37,7 @@ Version: TypeAlias = tuple[int, str]  # (time in µs since 1970, event key): dec
 
 def version_of(time: datetime, key: str) -> Version:
     """Return what orders events: their time, then their key."""
-    return ((time - _EPOCH) // timedelta(microseconds=1), key)
+    return ((time - _EPOCH) // _MICROSECOND, key)
 
 
 class State:
@@ -59,23 +61,24 @@ class State:
         value = self.values.get(name)
         return _DEFAULTS.get(name) if value is None else value
 
+    def row(self) -> list[Any]:
+        """Return the values in the order of the fields, with what stands for an unknown one."""
+        return list((_defaults(self.fields) | self.values).values())
+
     def apply(self, version: Version, time: datetime, data: Case | Asset) -> None:
         """Take in one event; older or repeated ones change only what nothing newer has set."""
-        known: dict[str, Any] = {}
-        mask = newer = 0
-        for i, name in enumerate(self.fields):
-            value = getattr(data, name)
-            if value is not UNSET:
-                known[name] = value
-                mask |= 1 << i
+        known = {name: value for name, value in zip(self.fields, astuple(data), strict=True) if value is not UNSET}
+        mask, newer = _bits(self.fields, tuple(known)), 0
         for other, bits in self.masks.items():
             if other >= version:
                 newer |= bits
-        mask &= ~newer
         if self.first_at is None or time < self.first_at:
             self.first_at = time
         if self.updated_at is None or time > self.updated_at:
             self.updated_at = time
+        if mask & newer:
+            known = {name: value for name, value in known.items() if not _bits(self.fields, (name,)) & newer}
+            mask &= ~newer
         if not mask:
             return
         for other in [v for v in self.masks if v < version]:
@@ -83,9 +86,7 @@ class State:
             if not self.masks[other]:
                 del self.masks[other]
         self.masks[version] = self.masks.get(version, 0) | mask
-        for i, name in enumerate(self.fields):
-            if mask >> i & 1:
-                self.values[name] = known[name]
+        self.values |= known
 
     def time_of(self, name: str) -> datetime | None:
         """Return the time of the event that set the field, or None."""
@@ -97,7 +98,7 @@ class State:
 
     def dump_versions(self) -> str:
         """Return `masks` as the JSON text that the store keeps."""
-        return json.dumps({f"{micros}|{key}": mask for (micros, key), mask in self.masks.items()})
+        return "{" + ", ".join([f'"{micros}|{key}": {mask}' for (micros, key), mask in self.masks.items()]) + "}"
 
     @classmethod
     def load(cls, fields: tuple[str, ...], row: Mapping[str, Any]) -> State:
@@ -108,9 +109,26 @@ class State:
             micros, _, key = text.partition("|")
             state.masks[(int(micros), key)] = mask
             known |= mask
-        state.values = {name: row[name] for i, name in enumerate(fields) if known >> i & 1}
+        state.values = {name: row[name] for name in _names(fields, known)}
         state.first_at, state.updated_at = row["first_at"], row["updated_at"]
         return state
+
+
+@cache
+def _defaults(fields: tuple[str, ...]) -> dict[str, Any]:
+    return {name: _DEFAULTS.get(name) for name in fields}
+
+
+@lru_cache(maxsize=4096)
+def _bits(fields: tuple[str, ...], names: tuple[str, ...]) -> int:
+    """Return the bits of these fields; the events of a source nearly all carry the same ones."""
+    return sum(1 << fields.index(name) for name in names)
+
+
+@lru_cache(maxsize=4096)
+def _names(fields: tuple[str, ...], bits: int) -> tuple[str, ...]:
+    """Return the fields of these bits."""
+    return tuple(name for i, name in enumerate(fields) if bits >> i & 1)
 
 
 # table, then its key columns; the value is a tuple of sums
@@ -138,8 +156,14 @@ def closed_at(state: State) -> datetime | None:
 
 def dims_of(state: State) -> str:
     """Return the case's countable properties as canonical JSON text."""
-    values = state.values
-    return _dims(tuple(values.get(name) for name in _COUNTED_DIMS), tuple(state.get("dims").items()))
+    get = state.values.get
+    own = get("dims")
+    return _dims((get("category"), get("agency"), get("channel"), get("level"), get("outcome")), tuple(own.items()) if own else ())
+
+
+@lru_cache(maxsize=65_536)
+def _day(at: datetime, zone: ZoneInfo) -> date:
+    return local_day(at, zone)  # of a case the same few instants come up again with each of its events
 
 
 @lru_cache(maxsize=65_536)
@@ -158,29 +182,46 @@ def without_agency(dims: str) -> str:
 
 def case_contributions(feed: str, state: State, zone: ZoneInfo = ICT) -> tuple[dict[CaseKey, Sums], dict[DurationKey, int]]:
     """Return what one case adds to rollup_case and to rollup_duration. A deleted case adds nothing."""
-    if state.get("deleted"):
+    if state.values.get("deleted"):
         return {}, {}
     area, dims = state.values.get("area") or "", dims_of(state)
     due: datetime | None = state.values.get("due_at")
     n_due = 1 if due else 0
     opened, closed = opened_at(state), closed_at(state)
-    cases: dict[CaseKey, Sums] = {(feed, "opened", local_day(opened, zone), area, dims): (1, n_due, 0, _ZERO, 0, 0)}
+    cases: dict[CaseKey, Sums] = {(feed, "opened", _day(opened, zone), area, dims): (1, n_due, 0, _ZERO, 0, 0)}
     durations: dict[DurationKey, int] = {}
     if closed is not None:
-        seconds = max(closed - opened, timedelta())
+        took = max(closed - opened, _NOTHING)
         rating: int | None = state.values.get("rating")
         on_time = 1 if due and closed <= due else 0
-        day = local_day(closed, zone)
-        exact = Decimal(seconds // timedelta(microseconds=1)) / 1_000_000
-        cases[(feed, "closed", day, area, dims)] = (1, n_due, on_time, exact, 1 if rating else 0, rating or 0)
-        tenths = -(-seconds // timedelta(seconds=360))  # rounded up
+        day = _day(closed, zone)
+        seconds = Decimal(took.days * 86_400 + took.seconds) if not took.microseconds else Decimal(took // _MICROSECOND) / 1_000_000
+        cases[(feed, "closed", day, area, dims)] = (1, n_due, on_time, seconds, 1 if rating else 0, rating or 0)
+        tenths = -(-took // _TENTH_HOUR)  # rounded up
         durations[(feed, day, area, tenths)] = 1
         durations[(feed, day, PROVINCE, tenths)] = 1
     else:
         measure = "paused" if state.get("status") == "paused" else "open"
-        day = local_day(due, zone) if due and measure == "open" else NO_DAY
+        day = _day(due, zone) if due and measure == "open" else NO_DAY
         cases[(feed, measure, day, area, dims)] = (1, n_due, 0, _ZERO, 0, 0)
     return cases, durations
+
+
+_Key = TypeVar("_Key")
+
+
+def _add(sums: dict[_Key, list[Any]], key: _Key, more: Sequence[Any], sign: int) -> None:
+    """Add `more` to (`sign` 1), or take it from (-1), the sums of `key`. Written out: it is most of the work of a case."""
+    n, n_due, n_on_time, seconds, n_rated, rating = more
+    total = sums.get(key)
+    if total is None:
+        total = sums[key] = [0, 0, 0, _ZERO, 0, 0]
+    total[0] += sign * n
+    total[1] += sign * n_due
+    total[2] += sign * n_on_time
+    total[3] += sign * seconds
+    total[4] += sign * n_rated
+    total[5] += sign * rating
 
 
 class CaseDeltas:
@@ -197,10 +238,7 @@ class CaseDeltas:
             return
         cases, durations = case_contributions(feed, state, self.zone)
         for key, sums in cases.items():
-            numbers: tuple[Any, ...] = sums
-            total = self.cases.setdefault(key, [0, 0, 0, _ZERO, 0, 0])
-            for i, number in enumerate(numbers):
-                total[i] += sign * number
+            _add(self.cases, key, sums, sign)
         for duration, n in durations.items():
             self.durations[duration] += sign * n
 
@@ -212,9 +250,7 @@ class CaseDeltas:
         """Return (feed, measure, day, dims without agency, sums...) of what changed, summed over areas and agencies, sorted."""
         totals: dict[tuple[str, str, date, str], list[Any]] = {}
         for (feed, measure, day, _, dims), sums in self.cases.items():
-            total = totals.setdefault((feed, measure, day, without_agency(dims)), [0, 0, 0, _ZERO, 0, 0])
-            for i, number in enumerate(sums):
-                total[i] += number
+            _add(totals, (feed, measure, day, without_agency(dims)), sums, 1)
         return [(*key, *sums) for key, sums in sorted(totals.items()) if any(sums)]
 
     def changed_durations(self) -> list[tuple[Any, ...]]:

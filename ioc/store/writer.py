@@ -32,7 +32,7 @@ from ioc.clock import ICT, day_start, local_day
 from ioc.events import Asset, Case, DeadLetter, Event, Observation, encode
 from ioc.store.rollup import ASSET_FIELDS, CASE_FIELDS, CaseDeltas, State, version_of
 from ioc.store.sql import queries
-from ioc.store.wire import NULL, array, escaped, texts
+from ioc.store.wire import NULL, array, escaped, line, texts
 
 CHANNEL = "ioc_facts"
 _SQL = queries("ingest")
@@ -294,9 +294,10 @@ class Writer:
         """Write the states through a staging table: COPY is several times faster than parameters."""
         columns = ", ".join(("feed", "subject", *fields, "first_at", "updated_at", "versions"))
         with self.conn.cursor() as cur, cur.copy(f"COPY incoming_{table} ({columns}) FROM STDIN".encode()) as copy:
-            for (feed, subject), state in states.items():
-                values = [_json(state.get(name)) if name == "dims" else state.get(name) for name in fields]
-                copy.write_row((feed, subject, *values, state.first_at, state.updated_at, state.dump_versions()))
+            copy.write("".join([
+                line((feed, subject, *state.row(), state.first_at, state.updated_at, state.dump_versions()))
+                for (feed, subject), state in states.items()
+            ]))  # fmt: skip
         self.conn.execute(_SQL[f"upsert_{table}"])
 
     def _dead_letters(self, letters: Iterable[DeadLetter]) -> None:
@@ -408,10 +409,6 @@ def _contradiction(row: _Row) -> DeadLetter:
 def _columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:
     """Turn rows into one array a column, for unnest()."""
     return {name: array([row[i] for row in rows]) for i, name in enumerate(names)}
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 def _next_day(day: Any, zone: ZoneInfo) -> datetime:
