@@ -26,7 +26,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "state.lost": ("mất", "lost"),
     "state.never": ("chưa có", "none yet"),
     "status.good": ("đạt", "good"),
-    "status.watch": ("cần chú ý", "watch"),
+    "status.watch": ("chú ý", "watch"),
     "status.alarm": ("báo động", "alarm"),
     "no_data": ("chưa có dữ liệu", "no data yet"),
     "not_computable": ("chưa tính được", "nothing to divide by"),

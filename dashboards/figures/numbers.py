@@ -100,12 +100,14 @@ def _trimmed(value: float, lang: Lang) -> str:
 
 
 def duration(hours: float, lang: Lang) -> tuple[str, str]:
-    """Return hours as (number, unit): 0.7 -> 42 phút, 5.3 -> 5,3 giờ, 52 -> '2 ngày 4' giờ."""
+    """Return hours as (number, unit): 0.7 -> 42 phút, 5.3 -> 5,3 giờ, 52 -> '2 ngày 4' giờ, 274 -> 11,4 ngày."""
     size = abs(hours)
     if size < 1:
         return number(hours * 60, lang), "phút" if lang == "vi" else "min"
     if size < 24:
         return number(hours, lang, 1), "giờ" if lang == "vi" else "h"
+    if size >= 240:
+        return number(hours / 24, lang, 1), "ngày" if lang == "vi" else "days"
     sign = "\u2212" if hours < 0 else ""
     days, rest = divmod(round(size), 24)
     day_word, hour_word = ("ngày", "giờ") if lang == "vi" else ("d", "h")
@@ -125,7 +127,9 @@ def signed(value: float, unit: str, lang: Lang, decimals: int = 0) -> str:
     if unit == "%":
         text = f"{number(abs(value), lang, max(decimals, 1))} {'điểm %' if lang == 'vi' else 'pts'}"
     elif unit.startswith("{") or unit in ("", "1"):
-        text = quantity(abs(value), "1", lang, decimals)[0]
+        text = in_words(abs(value), "1", lang, decimals)
+    elif unit == "h" and abs(value) >= 24:
+        text = in_words(abs(value) / 24, "d", lang, 1)
     else:
         text = in_words(abs(value), unit, lang, decimals)
     if _rounded(value, max(decimals, 1 if unit in ("%", "h") else 0)) == 0:

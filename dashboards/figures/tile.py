@@ -20,7 +20,7 @@ from ioc.kpi.tile import Tile
 Place: TypeAlias = Literal["wall", "page"]
 
 _WALL_VALUE_CHARS = 9  # number and unit that fit beside the notes on a wall tile
-_CHIP_CHARS = 22  # characters of a two-line title that a status chip takes the place of
+_CHIP_CHARS = 16  # characters of a two-line title that a status chip takes the place of
 _WORDS_IN_DIGITS = re.compile(r"([^\W\d_]+)")
 
 
@@ -40,7 +40,8 @@ def tile(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, s
 def _wall_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str]) -> list[Component]:
     """Three rows that every tile of the wall shares: title and alarm; value and what it is against; freshness."""
     title = pick(t.title, lang)
-    against = _known([_waits(t, lang, titles), _missing(t, lang), _delta(t, lang), _target(t, lang)])[:1]
+    target = _target(t, lang) if t.value is not None else None
+    against = _known([_waits(t, lang, titles), _missing(t, lang), _delta(t, lang), target])[:1]
     abnormal = _abnormal(t, lang)
     size = title_size(title + " " * _CHIP_CHARS if abnormal else title)
     beside = _known([_parts(t, lang), _line(t, lang, "dark")])[:1]  # both do not fit
@@ -120,7 +121,9 @@ def value_line(t: Tile, lang: Lang, place: Place = "page") -> Component:
 
 def _digits_size(digits: str, unit: str) -> str:
     """Long numbers get narrower digits instead of being cut."""
-    return "digits-normal" if len(digits) <= 6 and len(digits + unit) <= _WALL_VALUE_CHARS else "digits-long"
+    if len(digits) > 6 or len(digits + unit) > _WALL_VALUE_CHARS:
+        return "digits-longer"
+    return "digits-long" if len(digits) == 6 else "digits-normal"
 
 
 def _waits(t: Tile, lang: Lang, titles: dict[str, str]) -> Component | None:

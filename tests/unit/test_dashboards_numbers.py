@@ -53,7 +53,7 @@ def test_it_shortens_large_numbers_into_words(value: float, unit: str, shown: tu
 
 @pytest.mark.parametrize(
     ("hours", "shown"),
-    [(0.7, ("42", "phút")), (5.3, ("5,3", "giờ")), (52, ("2 ngày 4", "giờ")), (48.2, ("2", "ngày")), (-30, ("\u22121 ngày 6", "giờ")), (0, ("0", "phút"))],
+    [(0.7, ("42", "phút")), (5.3, ("5,3", "giờ")), (52, ("2 ngày 4", "giờ")), (48.2, ("2", "ngày")), (-30, ("\u22121 ngày 6", "giờ")), (0, ("0", "phút")), (274, ("11,4", "ngày"))],
 )
 def test_it_says_hours_as_people_do(hours: float, shown: tuple[str, str]) -> None:
     assert duration(hours, "vi") == shown
@@ -63,8 +63,10 @@ def test_it_says_a_difference_of_percentages_in_points() -> None:
     assert signed(-1.234, "%", "vi", 1) == "\u22121,2 điểm %"
     assert signed(1.2, "%", "en", 1) == "+1.2 pts"
     assert signed(12, "{dossier}", "vi") == "+12"
+    assert signed(-35.03e9, "{document}", "vi") == "\u221235,03\u00a0tỷ"
     assert signed(0, "{dossier}", "vi") == "±0"
     assert signed(-1.5, "h", "vi", 1) == "\u22121,5\u00a0giờ"
+    assert signed(236.0, "h", "vi", 1) == "+9,8\u00a0ngày"
 
 
 def test_it_gives_machines_plain_numbers() -> None:
