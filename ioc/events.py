@@ -67,7 +67,8 @@ class Observation(Struct, omit_defaults=True, frozen=True):
 class Case(Struct, omit_defaults=True, frozen=True):
     """Something with a life: opened, due, moved, closed, rated.
 
-    `status`: open (the clock runs), paused (the clock of the due date stands still), closed. `closed_at` None reopens.
+    `status`: open (the clock runs), paused (the clock of the due date stands still), closed. `closed_at` None reopens. `opened_at` None: it has not begun and is not counted; absent: it
+    counts from when it was first heard of.
     `rating` is 1 to 5. `dims` are the feed's own countable properties ("direction": "in", "signed": "yes").
     `title` is a short public text for the ticker: never free text typed by a citizen.
     """

@@ -137,6 +137,7 @@ DurationKey: TypeAlias = tuple[str, date, str, int]  # feed, day, area, tenths o
 Sums: TypeAlias = tuple[int, int, int, Decimal, int, int]  # n, n_due, n_on_time, seconds, n_rated, rating
 _COUNTED_DIMS = ("category", "agency", "channel", "level", "outcome")
 _ZERO = Decimal(0)
+_UNSAID = object()
 
 
 def opened_at(state: State) -> datetime:
@@ -181,8 +182,11 @@ def without_agency(dims: str) -> str:
 
 
 def case_contributions(feed: str, state: State, zone: ZoneInfo = ICT) -> tuple[dict[CaseKey, Sums], dict[DurationKey, int]]:
-    """Return what one case adds to rollup_case and to rollup_duration. A deleted case adds nothing."""
-    if state.values.get("deleted"):
+    """Return what one case adds to rollup_case and to rollup_duration.
+
+    A deleted case adds nothing, nor does one whose `opened_at` is said to be null: it has not begun (a planned visit).
+    """
+    if state.values.get("deleted") or state.values.get("opened_at", _UNSAID) is None:
         return {}, {}
     area, dims = state.values.get("area") or "", dims_of(state)
     due: datetime | None = state.values.get("due_at")

@@ -123,3 +123,11 @@ def test_an_event_without_opening_time_opens_the_case_when_it_was_first_heard_of
     state = fold(CASE_FIELDS, [(T0 + timedelta(days=1), "b", Case(status="closed")), (T0, "a", Case(status="open"))])
     rows, _ = case_contributions("f", state)
     assert {key[1:3] for key in rows} == {("opened", date(2026, 11, 22)), ("closed", date(2026, 11, 23))}
+
+
+def test_a_case_that_is_said_not_to_have_begun_counts_nowhere_until_it_does() -> None:
+    planned = (T0, "a", Case(status="open", opened_at=None))
+    begun = (T0 + timedelta(hours=1), "b", Case(opened_at=T0 + timedelta(hours=1)))
+    assert case_contributions("f", fold(CASE_FIELDS, [planned])) == ({}, {})
+    rows, _ = case_contributions("f", fold(CASE_FIELDS, [begun, planned]))
+    assert {key[1] for key in rows} == {"opened", "open"}
