@@ -30,7 +30,8 @@ def build(config: Config, clock: Clock = system_clock) -> FastAPI:
     pool = open_pool(config)
     hub = Hub(config, engine, [kpi.kpi for kpi in catalogue.in_use(kpis, config)], pool, clock=clock)
     app = api.create(api.Parts(config, kpis, engine, units, pool, Publisher(config.broker), hub, clock))
-    pages.create(app, config, hub, units, kpis)
+    screens = pages.create(app, config, hub, units, kpis)
+    app.state.policy = api.content_policy(screens.csp_hashes())
     return app
 
 

@@ -202,3 +202,11 @@ def test_a_closed_installation_asks_for_a_token(settings: Config, database: str)
         assert client.get("/healthz").status_code == 200
         viewer = {"Authorization": f"Bearer {token(database, 'viewer')}"}
         assert client.get("/api/kpis/incidents_open", headers=viewer).status_code == 200
+
+
+def test_every_page_says_where_scripts_may_come_from(client: TestClient) -> None:
+    policy = client.get("/wall").headers["content-security-policy"]
+    scripts = next(part for part in policy.split("; ") if part.startswith("script-src"))
+    assert "'unsafe-inline'" not in scripts and "'unsafe-eval'" not in scripts
+    assert "'sha256-" in scripts
+    assert client.get("/healthz").headers["x-content-type-options"] == "nosniff"
