@@ -48,7 +48,8 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_command_and_target_named_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    code = " ; ".join(re.findall(r"`([^`]+)`", text) + re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL))
+    blocks = re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
+    code = " ; ".join(blocks + re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)))
     known = command_names()
     groups = {name.split()[0] for name in known if " " in name}
     unknown = [said for said in COMMAND.findall(code) if said not in known and (said.split()[0] not in known or (said.split()[0] in groups and " " in said))]

@@ -62,7 +62,7 @@ class Up:
         lines = [line.split() for line in self.notes.read_text().splitlines()] if self.notes.exists() else []
         return [pid for v, w, pid, _ in lines if (v, w) == (verb, what)]
 
-    def until(self, holds: Callable[[], object], timeout_s: float = 40) -> None:
+    def until(self, holds: Callable[[], object], timeout_s: float = 120) -> None:
         deadline = time.monotonic() + timeout_s
         while not holds():
             assert time.monotonic() < deadline, self.said
@@ -98,6 +98,7 @@ def test_one_command_starts_all_and_one_signal_stops_all_in_order(system: Up) ->
     assert environment["IOC_WEB__PORT"] == str(system.port)
     assert environment["IOC_SIMULATOR_URL"].endswith(environment["IOC_SIMULATOR__PORT"])
     for verb in ("migrate", "simulate", "connect", "ingest", "jobs", "web"):
+        system.until(lambda verb=verb: system.noted(verb, "begin"))  # type: ignore[misc]
         assert len(system.noted(verb, "begin")) == 1
     assert system.stop(signal.SIGTERM) == 0
     stopped = [line.split()[1] for line in system.said.splitlines() if line.startswith("stopped ")]
