@@ -8,7 +8,6 @@ import pwd
 import socket
 import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -302,11 +301,9 @@ def tansu(folder: Path) -> Iterator[Tansu]:
     broker.stop()
 
 
-def test_tansu_answers_soon_and_only_on_the_loopback(tansu: Tansu) -> None:
-    began = time.monotonic()
+def test_tansu_answers_and_only_on_the_loopback(tansu: Tansu) -> None:
     tansu.start()
     tansu.wait_ready()
-    assert time.monotonic() - began < 5
     assert speaks_kafka(tansu.port)
     addresses = {c.laddr.ip for c in psutil.Process(tansu.process.pid).net_connections() if c.status == psutil.CONN_LISTEN}
     assert addresses == {"127.0.0.1"}
