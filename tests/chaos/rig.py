@@ -26,7 +26,7 @@ from .oracle import Oracle
 from .source import Reports, Server
 from .system import System
 from .truth import Fact, Truth
-from .watch import Watch
+from .watch import Kill, Watch
 
 POSTED = 0.2  # of the copies; the others go straight to Kafka
 REPORTS_SHARE = 0.02  # reports behind the polled source, of the number of facts
@@ -44,6 +44,7 @@ class Outcome:
     sent: int = 0
     kills: dict[str, int] = field(default_factory=dict)
     longest_recovery_s: dict[str, float] = field(default_factory=dict)
+    recovery_alone_s: dict[str, float] = field(default_factory=dict)
     feeds: dict[str, dict[str, int]] = field(default_factory=dict)
     lost: int = 0
     kpi_values: int = 0
@@ -82,7 +83,8 @@ class Outcome:
             "differences from the oracle": len(self.differences),
             "differences of `ioc audit`": self.audit_differences,
             "complaints (unasked ends, tracebacks, refusals)": len(self.complaints),
-            "longest recovery, kill to fact stored": ", ".join(f"{name} {s:.1f} s" for name, s in sorted(self.longest_recovery_s.items())),
+            "recovery in the storm, at worst (kill to fact stored)": ", ".join(f"{name} {s:.1f} s" for name, s in sorted(self.longest_recovery_s.items())),
+            "recovery when nothing else is broken": ", ".join(f"{name} {s:.1f} s" for name, s in sorted(self.recovery_alone_s.items())) or "not measured",
             "storm, then calm": f"{self.storm_s:.0f} s, {self.calm_s:.0f} s",
         }
         lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
@@ -92,8 +94,9 @@ class Outcome:
 class Rig:
     """One run. `broker` and `database` are servers of its own, started; they stay the caller's."""
 
-    def __init__(self, folder: Path, broker: Any, database: Any, *, events: int, kills: int, seed: int, say: Any = lambda line: None) -> None:
-        self.seed, self.kills, self.say = seed, kills, say
+    def __init__(self, folder: Path, broker: Any, database: Any, *, events: int, kills: int, seed: int, alone: bool = False, say: Any = lambda line: None) -> None:
+        """`alone`: afterwards kill each victim once more, when nothing else is broken, and measure its recovery."""
+        self.seed, self.kills, self.alone, self.say = seed, kills, alone, say
         self.random = random.Random(seed)
         now = datetime.now(UTC)
         self.areas = sorted(load_areas("19").communes)
@@ -117,6 +120,8 @@ class Rig:
             began = time.monotonic()
             self._storm(token)
             self.outcome.storm_s = time.monotonic() - began
+            if self.alone:
+                self._one_by_one()
             began = time.monotonic()
             self._calm()
             self.outcome.calm_s = time.monotonic() - began
@@ -177,11 +182,26 @@ class Rig:
 
     def _plan(self, total: int) -> list[tuple[int, str]]:
         """Return (after how many records, victim), in order: everything dies at least once when there are kills enough."""
-        victims = ["connect", "ingest-1", "ingest-2", "web", "database"] + (["broker"] if self.broker_may_die else [])
+        victims = self._victims()
         chosen = victims * (self.kills // len(victims)) + self.random.sample(victims, self.kills % len(victims))
         self.random.shuffle(chosen)
         at = sorted(self.random.uniform(0.02, 0.97) * total for _ in chosen)
         return [(int(n), victim) for n, victim in zip(at, chosen, strict=True)]
+
+    def _victims(self) -> list[str]:
+        return ["connect", "ingest-1", "ingest-2", "web", "database"] + (["broker"] if self.broker_may_die else [])
+
+    def _one_by_one(self) -> None:
+        """Kill each victim once, alone, when all that was sent is stored."""
+        self._watch.finish()
+        for victim in self._victims():
+            self._ends = checks.Bus(self.system).ends()
+            self.system.until(self._drained, CALM_S, "ingest did not read everything")
+            kill = self._strike(victim, 0)
+            self._watch.finish()
+            if kill.recovered_s is not None:
+                name = victim.partition("-")[0]
+                self.outcome.recovery_alone_s[name] = max(kill.recovered_s, self.outcome.recovery_alone_s.get(name, 0))
 
     def _spoiled(self) -> list[tuple[str, bytes, bytes]]:
         """Return the records that must become dead letters, each twice, as the sender takes them."""
@@ -191,12 +211,13 @@ class Rig:
         self.random.shuffle(records)
         return records
 
-    def _strike(self, victim: str, left: int) -> None:
-        self._watch.killed(victim)
+    def _strike(self, victim: str, left: int) -> Kill:
+        kill = self._watch.killed(victim)
         self.say(f"kill -9 {victim} ({left} left)")
         name = victim.partition("-")[0]
         self.outcome.kills[name] = self.outcome.kills.get(name, 0) + 1
         self.system.kill(victim, self.random.choice((0.0, 0.2, 1.5)))
+        return kill
 
     # -- calm ------------------------------------------------------------------------------------------------------
     def _calm(self) -> None:

@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=20_000, help="different facts; each is sent twice")
     parser.add_argument("--kills", type=int, default=12, help="how often something is killed")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--alone", action="store_true", help="afterwards kill each victim once more, alone, to measure its recovery")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--keep", action="store_true", help="keep the logs, and say where they are")
     chosen = parser.parse_args()
@@ -38,7 +39,7 @@ def main() -> int:
         for server in (broker, database):
             server.wait_ready()
         say = lambda line: print(f"[{time.monotonic() - began:6.1f} s] {line}", file=sys.stderr, flush=True)  # noqa: E731
-        outcome = Rig(folder, broker, database, events=chosen.events, kills=chosen.kills, seed=chosen.seed, say=say).run()
+        outcome = Rig(folder, broker, database, events=chosen.events, kills=chosen.kills, seed=chosen.seed, alone=chosen.alone, say=say).run()
         print(outcome.as_json() if chosen.json else outcome.table())
         good = outcome.good
     finally:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-import httpx
 import psycopg
 
 from . import senders
@@ -26,84 +27,62 @@ LONGEST_S = 180
 @dataclass
 class Kill:
     victim: str
+    probe: str
     at: float = field(default_factory=time.monotonic)
-    probe: str = ""
     recovered_s: float | None = None
 
 
 class Watch:
-    """Sends probes and waits for them, in a thread of its own. `facts`: the probes, which are facts like any other."""
+    """Follows each kill in a thread of its own. `facts`: the probes, which are facts like any other."""
 
     def __init__(self, system: System, truth: Truth, reports: Reports, token: str) -> None:
-        self._system, self._truth, self._reports = system, truth, reports
-        self._kafka = senders.Kafka(system.bootstrap, "chaos")
-        self._post = senders.Post(system.url, token)
-        self._new: list[Kill] = []
-        self._open: list[Kill] = []
+        self._system, self._truth, self._reports, self._token = system, truth, reports, token
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
         self.kills: list[Kill] = []
         self.facts: list[Fact] = []
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-        self._thread.start()
 
     def killed(self, victim: str) -> Kill:
-        """Note that a victim is killed now."""
-        kill = Kill(victim)
-        with self._lock:
-            self.kills.append(kill)
-            self._new.append(kill)
+        """Note that a victim is killed now; `recovered_s` of what is returned is set when it is itself again."""
+        kill = Kill(victim, f"{len(self.kills)}-{victim}")
+        self.kills.append(kill)
+        thread = threading.Thread(target=self._follow, args=(kill,), name=f"watch-{kill.probe}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
         return kill
 
     def finish(self) -> None:
-        """Wait for the last recoveries and end."""
+        """Wait for the last recoveries."""
         deadline = time.monotonic() + LONGEST_S
-        while time.monotonic() < deadline and any(kill.recovered_s is None for kill in self.kills):
-            time.sleep(0.2)
-        self._stop.set()
-        self._thread.join(60)
-        self._kafka.close()
-        self._post.close()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            with self._lock:
-                new, self._new = self._new, []
-            for kill in new:
-                self._probe(kill)
-                self._open.append(kill)
-            self._look()
-            self._stop.wait(0.1)
+    def _follow(self, kill: Kill) -> None:
+        self._probe(kill)
+        while time.monotonic() - kill.at < 2 * LONGEST_S:
+            time.sleep(0.3)
+            with suppress(psycopg.Error), self._system.connection() as conn:  # while the database is away: look again
+                if self._came_through(conn, kill):
+                    kill.recovered_s = time.monotonic() - kill.at
+                    return
 
     def _probe(self, kill: Kill) -> None:
         now = datetime.now(UTC)
-        kill.probe = f"{len(self.facts)}-{kill.victim}"
         if kill.victim == "connect":
             self._reports.add(f"SR-probe-{kill.probe}", now)
             return
-        facts = [self._truth.fact("drill", ASSET, f"probe-{kill.probe}-{n}", now, {"kind": "probe", "state": "ok"}) for n in range(PROBES)]
-        (self._post if kill.victim == "web" else self._kafka).facts(facts)
-        self.facts += facts
-
-    def _look(self) -> None:
-        """Mark as recovered what came through."""
-        if not self._open:
-            return
-        try:
-            with self._system.connection() as conn:
-                for kill in list(self._open):
-                    if self._came_through(conn, kill):
-                        kill.recovered_s = time.monotonic() - kill.at
-                        self._open.remove(kill)
-        except psycopg.Error:
-            pass  # the database is away: look again
-        except httpx.HTTPError:
-            pass
+        with self._lock:
+            facts = [self._truth.fact("drill", ASSET, f"probe-{kill.probe}-{n}", now, {"kind": "probe", "state": "ok"}) for n in range(PROBES)]
+            self.facts += facts
+        sender = senders.Post(self._system.url, self._token) if kill.victim == "web" else senders.Kafka(self._system.bootstrap, "chaos")
+        sender.facts(facts)
+        sender.close()
 
     @staticmethod
-    def _came_through(conn: psycopg.Connection[tuple[int]], kill: Kill) -> bool:
+    def _came_through(conn: psycopg.Connection[Any], kill: Kill) -> bool:
         if kill.victim == "connect":
-            row = conn.execute("SELECT count(*) FROM case_state WHERE subject = %s", (f"SR-probe-{kill.probe}",)).fetchone()
-            return row is not None and row[0] == 1
-        row = conn.execute("SELECT count(*) FROM asset_state WHERE feed = 'drill' AND subject LIKE %s", (f"probe-{kill.probe}-%",)).fetchone()
-        return row is not None and row[0] == PROBES
+            query, name, wanted = "SELECT count(*) FROM case_state WHERE subject = %s", f"SR-probe-{kill.probe}", 1
+        else:
+            query, name, wanted = "SELECT count(*) FROM asset_state WHERE feed = 'drill' AND subject LIKE %s", f"probe-{kill.probe}-%", PROBES
+        row = conn.execute(query.encode(), (name,)).fetchone()
+        return row is not None and row[0] == wanted
