@@ -111,7 +111,8 @@ def _heartbeat(headers: Sequence[tuple[str, bytes]]) -> datetime | None:
 class Batch:
     records: list[Record]
     topic_ids: dict[str, str]
-    lags: dict[tuple[str, int], int]
+    lags: dict[tuple[str, int], int]  # partition -> records still to come
+    begins: dict[tuple[str, int], int]  # partition -> up to where everything was handed over before
 
 
 class Sink:
@@ -150,7 +151,7 @@ class Sink:
     def _put(self, records: list[Record], batch: Batch) -> Result:
         """Write; halve what the database refuses until the culprit stands alone, and make that a dead letter."""
         try:
-            return self.writer().write(records, batch.topic_ids, batch.lags)
+            return self.writer().write(records, batch.topic_ids, batch.lags, batch.begins)
         except _AGAIN:
             raise
         except psycopg.Error as exc:
@@ -205,6 +206,7 @@ class Ingest:
         self._ids_checked = 0.0
         self._beat = Beat(config.database.dsn, "ingest", f"{socket.gethostname()}:{os.getpid()}", clock)
         self.unplaced: set[TopicPartition] = set()  # assigned, but where to read from is not yet known
+        self._next: dict[tuple[str, int], int] = {}  # partition -> up to where it was handed over to be written
         self.written = Result()
 
     def run(self) -> None:
@@ -317,6 +319,7 @@ class Ingest:
                 self._stop.wait(2)
                 return
             consumer.seek(tp, offset)
+            self._next[(tp.topic, tp.partition)] = offset
             consumer.resume(tp)
             self.unplaced.discard(tp)
             log.info("partition assigned", topic=tp.topic, partition=tp.partition, offset=offset)
@@ -339,14 +342,17 @@ class Ingest:
         now = self._clock()
         records: list[Record] = []
         lags: dict[tuple[str, int], int] = {}
+        begins: dict[tuple[str, int], int] = {}
         for tp, raws in polled.items():
-            if tp in self.unplaced:
+            if tp in self.unplaced or not raws:
                 continue  # fetched before we knew where to read from
             records += [self._decode(raw, now) for raw in raws]
+            begins[(tp.topic, tp.partition)] = self._next.get((tp.topic, tp.partition), 0)
+            self._next[(tp.topic, tp.partition)] = raws[-1].offset + 1
             high = consumer.highwater(tp)
-            if raws and high is not None:
+            if high is not None:
                 lags[(tp.topic, tp.partition)] = max(0, high - raws[-1].offset - 1)
-        return Batch(records, {r.topic: self._ids[r.topic] for r in records if r.topic in self._ids}, lags)
+        return Batch(records, {r.topic: self._ids[r.topic] for r in records if r.topic in self._ids}, lags, begins)
 
     def _say_alive(self) -> None:
         self._beat(BEAT_S, {"events": self.written.events, "duplicates": self.written.duplicates, "dead_letters": self.written.dead_letters})

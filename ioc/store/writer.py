@@ -145,10 +145,25 @@ class Writer:
         assert row is not None
         return int(row[0])
 
-    def write(self, records: Sequence[Record], topic_ids: dict[str, str], lags: dict[tuple[str, int], int] | None = None) -> Result:
-        """Store the batch; raise `Fenced` when the offsets no longer belong to these topics."""
+    def write(
+        self,
+        records: Sequence[Record],
+        topic_ids: dict[str, str],
+        lags: dict[tuple[str, int], int] | None = None,
+        begins: dict[tuple[str, int], int] | None = None,
+    ) -> Result:
+        """Store the batch.
+
+        `lags`: records of a partition still to come after this batch; `begins`: the offset up to which the caller took
+        everything before this batch to be stored. Raise `Fenced` when the offsets no longer belong to these topics, or
+        when the database has forgotten what was stored (it crashed, a standby took over, a backup was restored).
+        """
         with self.conn.transaction():
-            progress, fresh = self._lock(records, topic_ids)
+            if lags and any(lags.values()):
+                # Behind: do not wait for the disk. The offsets are in the same transaction, so what a crash takes is read
+                # again; the batch that catches up waits, and makes all before it durable.
+                self.conn.execute("SET LOCAL synchronous_commit = off")
+            progress, fresh = self._lock(records, topic_ids, begins or {})
             result = Result()
             rows = [_Row(i, r, r.event) for i, r in enumerate(fresh) if r.event is not None]
             letters = [r.letter for r in fresh if r.letter is not None]
@@ -172,7 +187,9 @@ class Writer:
             self._notify(result)
         return result
 
-    def _lock(self, records: Sequence[Record], topic_ids: dict[str, str]) -> tuple[dict[tuple[str, int], Progress], list[Record]]:
+    def _lock(
+        self, records: Sequence[Record], topic_ids: dict[str, str], begins: dict[tuple[str, int], int]
+    ) -> tuple[dict[tuple[str, int], Progress], list[Record]]:
         last: dict[tuple[str, int], int] = {}
         for r in records:
             last[(r.topic, r.partition)] = max(r.offset, last.get((r.topic, r.partition), -1))
@@ -184,6 +201,8 @@ class Writer:
         for name in names:
             if stored.get(name, ("", 0))[0] != topic_ids[name[0]]:
                 raise Fenced(f"partition {name[1]} of {name[0]} is not the one that was assigned")
+            if stored[name][1] < begins.get(name, 0):
+                raise Fenced(f"the database has partition {name[1]} of {name[0]} only up to {stored[name][1]}, not {begins[name]}")
         fresh = [r for r in records if r.offset >= stored[(r.topic, r.partition)][1]]
         return {name: Progress(max(last[name] + 1, stored[name][1])) for name in names}, fresh
 
@@ -248,18 +267,18 @@ class Writer:
                 ("feed", "measure", "day", "area", "dims", "n", "n_due", "n_on_time", "seconds", "n_rated", "rating"), changed
             )
             self.conn.execute(_SQL["add_cases"], arrays)
-            if any(row[5] < 0 for row in changed):
-                self.conn.execute(_SQL["drop_empty_cases"], arrays)
+            if fewer := [row for row in changed if row[5] < 0]:
+                self.conn.execute(_SQL["drop_empty_cases"], _columns(("feed", "measure", "day", "area", "dims"), fewer))
         if totals := deltas.changed_totals():
             arrays = _columns(("feed", "measure", "day", "dims", "n", "n_due", "n_on_time", "seconds", "n_rated", "rating"), totals)
             self.conn.execute(_SQL["add_totals"], arrays)
-            if any(row[4] < 0 for row in totals):
-                self.conn.execute(_SQL["drop_empty_totals"], arrays)
+            if fewer := [row for row in totals if row[4] < 0]:
+                self.conn.execute(_SQL["drop_empty_totals"], _columns(("feed", "measure", "day", "dims"), fewer))
         if moved := deltas.changed_durations():
             arrays = _columns(("feed", "day", "area", "tenths", "n"), moved)
             self.conn.execute(_SQL["add_durations"], arrays)
-            if any(row[4] < 0 for row in moved):
-                self.conn.execute(_SQL["drop_empty_durations"], arrays)
+            if fewer := [row for row in moved if row[4] < 0]:
+                self.conn.execute(_SQL["drop_empty_durations"], _columns(("feed", "day", "area", "tenths"), fewer))
 
     def _assets(self, rows: Sequence[_Row]) -> None:
         if rows:

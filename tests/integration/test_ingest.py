@@ -131,6 +131,18 @@ def test_a_topic_made_again_is_read_from_its_beginning(config: Config, publisher
     assert scalar(config, "SELECT sum(total) FROM rollup_observation") == sum(range(150))
 
 
+def test_what_the_database_forgot_is_read_again(config: Config, publisher: Publisher) -> None:
+    with running(config):
+        send(publisher, [obs(i) for i in range(100)])
+        until(lambda: stored(config) == 100)
+        with psycopg.connect(config.database.dsn) as conn:  # as after a crash that took the last commits, or a backup
+            conn.execute("TRUNCATE event, rollup_observation")
+            conn.execute("UPDATE consumer_offset SET next_offset = 0, events = 0")
+        send(publisher, [obs(i) for i in range(100, 150)])
+        until(lambda: stored(config) == 150)
+    assert scalar(config, "SELECT sum(total) FROM rollup_observation") == sum(range(150))
+
+
 def test_an_absent_database_stops_nothing_for_ever(own_database: Any, broker: Broker) -> None:
     from ioc.store.migrate import migrate
 

@@ -91,6 +91,14 @@ def test_a_partition_of_a_topic_made_again_is_fenced_and_starts_at_zero(bus: Bus
     assert bus.writer.assign(TOPIC, 0, "id-2", "f") == 0
 
 
+def test_a_database_that_forgot_a_batch_is_noticed_before_the_next_one_is_written(bus: Bus) -> None:
+    bus.put(obs(1))
+    bus.conn.execute("UPDATE consumer_offset SET next_offset = 0")  # a standby took over that had not seen it yet
+    with pytest.raises(Fenced, match="only up to 0, not 1"):
+        bus.writer.write(bus.records([obs(2, at=T0 + timedelta(hours=1))]), IDS, begins={(TOPIC, 0): 1})
+    assert bus.rows("SELECT count(*) FROM event") == [(1,)]
+
+
 def test_the_newest_version_of_an_observation_stands_in_any_order(bus: Bus) -> None:
     versions = [obs(v, version=T0 + timedelta(hours=v)) for v in (1, 2, 3)]
     for i in (2, 0, 1):
