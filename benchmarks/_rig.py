@@ -107,9 +107,13 @@ class Rig:
     def ioc(self, config: Path, *verb: str) -> Process:
         """Start `ioc VERB` with this configuration."""
         name = f"{verb[0]}-{uuid.uuid4().hex[:4]}"
-        env = {k: v for k, v in os.environ.items() if not k.startswith("IOC_")} | {"PYTHONPATH": str(REPOSITORY), "IOC_CONFIG": str(config)}
         argv = [sys.executable, "-m", "ioc", "--data-dir", str(self.folder / "none"), *verb]
-        return self.run(name, argv, env)
+        return self.run(name, argv, self.environment(config))
+
+    def environment(self, config: Path) -> dict[str, str]:
+        """Return the environment in which a program finds this configuration and nothing else of ours."""
+        outside = {k: v for k, v in os.environ.items() if not k.startswith("IOC_")}
+        return outside | {"PYTHONPATH": str(REPOSITORY), "IOC_CONFIG": str(config)}
 
     def run(self, name: str, argv: list[str], env: Mapping[str, str] | None = None) -> Process:
         """Start a program as a child that does not outlive us."""
