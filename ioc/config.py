@@ -188,7 +188,7 @@ def load(path: Path | None = None) -> Config:
     try:
         return Config(**_expand(raw))
     except ValidationError as exc:
-        problems = [f"{_line(text, error['loc'])}{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()]
+        problems = [f"line {line_of(text, error['loc'])}: {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()]
         raise UserError(f"{path}: " + "; ".join(problems)) from exc
 
 
@@ -202,8 +202,8 @@ def _expand(value: Any) -> Any:
     return value
 
 
-def _line(text: str, loc: tuple[int | str, ...]) -> str:
-    """Return "line N: " of the deepest part of `loc` that stands in the YAML text."""
+def line_of(text: str, loc: tuple[int | str, ...]) -> int:
+    """Return the line (from 1) of the deepest part of `loc` that stands in the YAML text."""
     node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
     line = 1
     for step in loc:
@@ -217,7 +217,7 @@ def _line(text: str, loc: tuple[int | str, ...]) -> str:
             line = node.start_mark.line + 1
         else:
             break
-    return f"line {line}: "
+    return line
 
 
 def secret(config: Config, name: str) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ioc.config import Words
+from ioc.config import Words, line_of
 from ioc.errors import UserError
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -89,21 +88,3 @@ def _check(path: Path, text: str, scene: Scene, known: Container[str]) -> None:
             raise UserError(f"{path}: line {line}: {kpi!r} is on the scene twice")
     if scene.map and scene.map.kpi not in known:
         raise UserError(f"{path}: line {line_of(text, ('map', 'kpi'))}: no KPI is called {scene.map.kpi!r}; `ioc kpi list` shows them")
-
-
-def line_of(text: str, loc: tuple[int | str, ...]) -> int:
-    """Return the line (from 1) of the deepest part of `loc` that stands in the YAML text."""
-    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = 1
-    for step in loc:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == step), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line

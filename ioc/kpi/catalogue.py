@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ioc.config import FEED_NAME, Config, _line
+from ioc.config import FEED_NAME, Config, line_of
 from ioc.errors import UserError
 from ioc.kpi.tile import Better, Kind, Words
 from ioc.store.reader import (
@@ -393,5 +393,5 @@ def _problem(text: str, error: Any) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         message = f"{loc[-1]!r} is not a field here; take it out or correct its name"
-    return f"{_line(text, loc)}{'.'.join(map(str, loc))}: {message}"
+    return f"line {line_of(text, loc)}: {'.'.join(map(str, loc))}: {message}"
 
