@@ -127,8 +127,9 @@ class Rig:
             self.outcome.calm_s = time.monotonic() - began
             self._judge()
         finally:
-            self.system.stop()
+            stubborn = self.system.stop()
             self.source.close()
+        self.outcome.complaints += [f"{name} did not end when asked to" for name in stubborn]
         return self.outcome
 
     def _token(self) -> str:

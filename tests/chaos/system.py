@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -41,7 +42,7 @@ class System:
         self.config = folder / "config.yaml"
         self.config.write_text(yaml.safe_dump(self._settings(source_url), allow_unicode=True), encoding="utf-8")
         # The environment wins over the file, so that no system that runs elsewhere on this machine is met.
-        self._env = dict(os.environ) | {"IOC_DATABASE__DSN": self.dsn, "IOC_BROKER__BOOTSTRAP": self.bootstrap, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])}
+        self._env = dict(os.environ) | {"IOC_DATABASE__DSN": self.dsn, "IOC_BROKER__BOOTSTRAP": self.bootstrap, "PYTHONFAULTHANDLER": "1", "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])}
         names = {"connect": "connect", "ingest-1": "ingest", "ingest-2": "ingest", "web": "web"}
         self.processes = {name: self._process(name, verb) for name, verb in names.items()}
 
@@ -148,9 +149,17 @@ class System:
             found += [f"{name}: {line[:400]}" for line in text.splitlines() if "Traceback" in line or "nobody thought of" in line]
         return found
 
-    def stop(self) -> None:
-        """End the processes in order; the servers belong to the caller."""
+    def stop(self, within_s: float = 75) -> list[str]:
+        """End the processes in order; return those that had to be killed. The servers belong to the caller."""
         for process in self.processes.values():
             process.ask_to_end()
-        for process in self.processes.values():
-            process.stop()
+        return [f"{name}, which was in:\n{self._threads(process)}" for name, process in self.processes.items() if process.wait(within_s) is None and process.running]
+
+    @staticmethod
+    def _threads(process: Process) -> str:
+        """End a process that does not end, and return where its threads were."""
+        if process.pid is not None:
+            os.kill(process.pid, signal.SIGABRT)
+            process.wait(10)
+        process.kill()
+        return process.log_tail()[-5000:]

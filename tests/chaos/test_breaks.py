@@ -21,8 +21,10 @@ import yaml
 from structlog.testing import capture_logs
 
 from chaos.oracle import CASE_DEFAULTS, fold
+from chaos.senders import Post
 from chaos.source import Reports, Server
-from chaos.truth import CASE
+from chaos.system import System
+from chaos.truth import ASSET, CASE
 from ioc.areas import load as load_areas
 from ioc.bus import Publisher
 from ioc.config import Broker, Config, Database, Feed, Words
@@ -185,3 +187,23 @@ def test_connect_killed_at_every_step_of_a_poll_loses_nothing(database: str, bro
     finally:
         source.close()
     assert scalar(database, "SELECT sum(duplicates) FROM consumer_offset") > 0  # what was read again was known again
+
+
+def test_every_process_ends_when_asked_to_while_broker_and_database_are_gone(own_broker: Any, own_database: Any, tmp_path: Path) -> None:
+    reports = Reports(SEED, datetime.now(UTC), sorted(load_areas("19").communes), 30)
+    source = Server(reports)
+    system = System(tmp_path, own_broker, own_database, source.url)
+    try:
+        system.start()
+        _, token = system.ioc("token", "create", "t", "--role", "source")
+        post = Post(system.url, token.strip())
+        post.facts([{"feed": "air", "type": ASSET, "source": "/b", "id": "1", "subject": "a", "time": datetime.now(UTC), "data": {"kind": "k"}}])
+        post.close()
+        own_broker.kill()
+        own_database.kill()
+        reports.publish(1)
+        time.sleep(4)  # each process has met both absences
+        assert system.stop(75) == []  # connect waits for its feeds (20 s), for the last acknowledgement, for its pool
+    finally:
+        system.stop()
+        source.close()
