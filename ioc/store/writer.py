@@ -2,7 +2,8 @@
 
 Order, all or nothing:
 
-1. lock the offsets of the batch's partitions; drop what another consumer already committed (fencing);
+1. lock the offsets of the batch's partitions, drop what another consumer already committed (fencing); then wait for
+   other writers of the same feeds;
 2. COPY the events into a staging table; find what the store already knows of their identities;
 3. sort out repetitions (counted), contradictions (dead letters) and the rest (new);
 4. insert the new events; bring rollups of observations, states of cases and assets, rollups of cases up to date;
@@ -15,6 +16,7 @@ Twice the same batch, or any part of it, changes nothing the second time: step 1
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -164,6 +166,7 @@ class Writer:
                 # again; the batch that catches up waits, and makes all before it durable.
                 self.conn.execute("SET LOCAL synchronous_commit = off")
             progress, fresh = self._lock(records, topic_ids, begins or {})
+            self._alone(fresh)
             result = Result()
             rows = [_Row(i, r, r.event) for i, r in enumerate(fresh) if r.event is not None]
             letters = [r.letter for r in fresh if r.letter is not None]
@@ -205,6 +208,15 @@ class Writer:
                 raise Fenced(f"the database has partition {name[1]} of {name[0]} only up to {stored[name][1]}, not {begins[name]}")
         fresh = [r for r in records if r.offset >= stored[(r.topic, r.partition)][1]]
         return {name: Progress(max(last[name] + 1, stored[name][1])) for name in names}, fresh
+
+    def _alone(self, records: Sequence[Record]) -> None:
+        """Let one writer at a time store a feed's facts: one thing's events may lie in two partitions (a foreign
+        partitioner, partitions that were added), and two writers would not see each other's. Writers of a feed wait for
+        the same rollup rows anyway.
+        """
+        feeds = sorted({zlib.crc32(r.feed.encode()) for r in records if r.event is not None})
+        if feeds:
+            self.conn.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k", (feeds,))
 
     def _stage(self, rows: Sequence[_Row]) -> dict[int, list[tuple[str, str, datetime, Decimal | None, bool]]]:
         """COPY the rows; return per row what is stored of its identity: (key, content, version, value, deleted)."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -226,3 +228,20 @@ def test_any_order_and_repetition_of_many_facts_give_the_same_database(each_data
 @pytest.fixture
 def empty_copy(database: str) -> Any:
     return lambda: database
+
+
+def test_versions_of_one_observation_in_two_partitions_do_not_miss_each_other(database: str) -> None:
+    with psycopg.connect(database) as one, psycopg.connect(database) as two, psycopg.connect(database, autocommit=True) as watch:
+        writers = [Writer(one), Writer(two)]
+        for partition, writer in enumerate(writers):
+            writer.assign(TOPIC, partition, "id-1", "f")
+        batches = [[Record(TOPIC, p, 0, "f", T0 + timedelta(hours=2), event=obs(v, version=T0 + timedelta(hours=v)))] for p, v in enumerate((5, 7))]
+        one.execute("BEGIN")
+        writers[0].write(batches[0], IDS)  # not yet committed
+        other = threading.Thread(target=writers[1].write, args=(batches[1], IDS))
+        other.start()
+        while other.is_alive() and watch.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchone() == (0,):
+            time.sleep(0.01)
+        one.execute("COMMIT")
+        other.join()
+        assert watch.execute("SELECT n, total FROM rollup_observation").fetchall() == [(1, Decimal(7))]
