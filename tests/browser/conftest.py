@@ -27,7 +27,7 @@ EXPECTED = ("Failed to create WebGL context", "WebSocket connection to", "GPU st
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="package")  # its event loop must not outlive the browser tests
+@pytest.fixture(scope="module")  # its event loop must not outlive the browser tests
 def chrome(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=chromium, args=ARGS)
@@ -35,7 +35,7 @@ def chrome(chromium: str) -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture(scope="package")  # its event loop must not outlive the browser tests
+@pytest.fixture(scope="module")  # its event loop must not outlive the browser tests
 def server() -> Iterator[Screens]:
     found = Screens().start()
     yield found
