@@ -2,8 +2,7 @@
 
 Order, all or nothing:
 
-1. lock the offsets of the batch's partitions, drop what another consumer already committed (fencing); then wait for
-   other writers of the same feeds;
+1. lock the offsets of the batch's partitions; drop what another consumer already committed (fencing);
 2. COPY the events into a staging table; find what the store already knows of their identities;
 3. sort out repetitions (counted), contradictions (dead letters) and the rest (new);
 4. insert the new events; bring rollups of observations, states of cases and assets, rollups of cases up to date;
@@ -16,7 +15,6 @@ Twice the same batch, or any part of it, changes nothing the second time: step 1
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -94,11 +92,11 @@ Identity: TypeAlias = tuple[str, str, str, str, datetime]  # feed, subject, metr
 class _Row:
     """An event on its way into the table `event`."""
 
-    __slots__ = ("content", "data", "event", "identity", "key", "kind", "ord", "record", "time", "version")
+    __slots__ = ("content", "data", "event", "identity", "key", "kind", "line", "ord", "record", "time", "version")
 
-    def __init__(self, ord_: int, record: Record, event: Event) -> None:
+    def __init__(self, record: Record, event: Event) -> None:
         data, time = event.data, event.time
-        self.ord = ord_
+        self.ord = 0  # its place in the batch
         self.record = record
         self.event = event
         self.data = _encode(data)
@@ -109,18 +107,27 @@ class _Row:
         metric, period, version = (data.metric, data.period, data.version) if isinstance(data, Observation) else ("", "", None)
         self.version: datetime = version or time
         self.identity: Identity = (record.feed, event.subject, metric, period, time)
+        self.line = self._line()
 
-    def line(self) -> str:
-        """Return the row as a line of COPY, in the order of _INCOMING."""
+    def _line(self) -> str:
+        """Return the row as a line of COPY, in the order of _INCOMING, without `ord`."""
         e, d = self.event, self.event.data
         value = d.value if isinstance(d, Observation) else None
         area = d.area if isinstance(d.area, str) else None
         version = self.time if self.version is e.time else self.version.isoformat()
         return (
-            f"{self.ord}\t{self.kind}\t{self.time}\t{self.key}\t{self.content}\t{self.record.received_at}\t{version}"
+            f"{self.kind}\t{self.time}\t{self.key}\t{self.content}\t{self.record.received_at}\t{version}"
             f"\t{NULL if value is None else value}\t{NULL if area is None else escaped(area)}\t{d.deleted is True}"
             f"\t{texts(*self.identity[:4], e.id, e.source, self.data.decode())}\n"
         )
+
+
+Row: TypeAlias = _Row
+
+
+def prepare(records: Sequence[Record]) -> list[Row]:
+    """Return the rows of the records that hold events: all that can be made without the database."""
+    return [_Row(r, r.event) for r in records if r.event is not None]
 
 
 class Writer:
@@ -153,11 +160,12 @@ class Writer:
         topic_ids: dict[str, str],
         lags: dict[tuple[str, int], int] | None = None,
         begins: dict[tuple[str, int], int] | None = None,
+        prepared: Sequence[Row] | None = None,
     ) -> Result:
         """Store the batch.
 
         `lags`: records of a partition still to come after this batch; `begins`: the offset up to which the caller took
-        everything before this batch to be stored. Raise `Fenced` when the offsets no longer belong to these topics, or
+        everything before this batch to be stored; `prepared`: what `prepare` made of these records. Raise `Fenced` when the offsets no longer belong to these topics, or
         when the database has forgotten what was stored (it crashed, a standby took over, a backup was restored).
         """
         with self.conn.transaction():
@@ -166,9 +174,10 @@ class Writer:
                 # again; the batch that catches up waits, and makes all before it durable.
                 self.conn.execute("SET LOCAL synchronous_commit = off")
             progress, fresh = self._lock(records, topic_ids, begins or {})
-            self._alone(fresh)
             result = Result()
-            rows = [_Row(i, r, r.event) for i, r in enumerate(fresh) if r.event is not None]
+            rows = prepare(fresh) if prepared is None or len(fresh) < len(records) else prepared
+            for i, row in enumerate(rows):
+                row.ord = i
             letters = [r.letter for r in fresh if r.letter is not None]
             new: list[_Row] = []
             if rows:
@@ -209,20 +218,11 @@ class Writer:
         fresh = [r for r in records if r.offset >= stored[(r.topic, r.partition)][1]]
         return {name: Progress(max(last[name] + 1, stored[name][1])) for name in names}, fresh
 
-    def _alone(self, records: Sequence[Record]) -> None:
-        """Let one writer at a time store a feed's facts: one thing's events may lie in two partitions (a foreign
-        partitioner, partitions that were added), and two writers would not see each other's. Writers of a feed wait for
-        the same rollup rows anyway.
-        """
-        feeds = sorted({zlib.crc32(r.feed.encode()) for r in records if r.event is not None})
-        if feeds:
-            self.conn.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k", (feeds,))
-
     def _stage(self, rows: Sequence[_Row]) -> dict[int, list[tuple[str, str, datetime, Decimal | None, bool]]]:
         """COPY the rows; return per row what is stored of its identity: (key, content, version, value, deleted)."""
         with self.conn.cursor() as cur:
             with cur.copy(f"COPY incoming ({_INCOMING}) FROM STDIN".encode()) as copy:
-                copy.write("".join([row.line() for row in rows]))
+                copy.write("".join([f"{row.ord}\t{row.line}" for row in rows]))
             times = [row.event.time for row in rows]
             known = cur.execute(_SQL["known"], {"oldest": min(times), "newest": max(times)}).fetchall()
         prior: dict[int, list[tuple[str, str, datetime, Decimal | None, bool]]] = defaultdict(list)
