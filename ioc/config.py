@@ -62,7 +62,7 @@ class Broker(_Model):
 
 
 class Ingest(_Model):
-    batch: int = Field(5000, ge=1, le=50_000, description="Most records one database transaction takes.")
+    batch: int = Field(20_000, ge=1, le=50_000, description="Most records one database transaction takes; only ingest that is behind takes so many.")
     linger_ms: int = Field(100, ge=1, le=10_000, description="How long the broker may wait for more records.")
 
 
