@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
+from kafka.errors import TopicAlreadyExistsError
 
 from ioc import areas
 from ioc.events import Case, Event, Observation, encode, make
@@ -68,7 +70,8 @@ def case_updates(cases: int) -> Iterator[Event]:
 def publish(bootstrap: str, topic: str, events: Iterator[Event], partitions: int = 4) -> tuple[int, int]:
     """Make the topic, send the events, return (events, bytes of their bodies)."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    admin.create_topics([NewTopic(topic, partitions, 1)])
+    with suppress(TopicAlreadyExistsError):
+        admin.create_topics([NewTopic(topic, partitions, 1)])
     admin.close()
     producer = KafkaProducer(bootstrap_servers=bootstrap, batch_size=262_144, linger_ms=20, max_block_ms=60_000)
     sent = size = 0

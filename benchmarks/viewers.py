@@ -116,7 +116,7 @@ def _tiles(port: int) -> list[str]:
 
 def run(*, small: bool) -> dict[str, Any]:
     """Return the object that is printed."""
-    counts, seconds = ((1, 5), 4.0) if small else (VIEWERS, 15.0)
+    counts, seconds = ((2,), 2.0) if small else (VIEWERS, 15.0)
     with rig() as it, it.fresh_database() as dsn:
         found = measure(it, dsn, counts, seconds)
         machine = it.machine()
