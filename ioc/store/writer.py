@@ -2,7 +2,8 @@
 
 Order, all or nothing:
 
-1. lock the offsets of the batch's partitions; drop what another consumer already committed (fencing);
+1. lock the offsets of the batch's partitions, drop what another consumer already committed (fencing); then wait for
+   other writers of the same feeds;
 2. COPY the events into a staging table; find what the store already knows of their identities;
 3. sort out repetitions (counted), contradictions (dead letters) and the rest (new);
 4. insert the new events; bring rollups of observations, states of cases and assets, rollups of cases up to date;
@@ -15,6 +16,7 @@ Twice the same batch, or any part of it, changes nothing the second time: step 1
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -89,7 +91,7 @@ def digest(*parts: bytes) -> str:
 Identity: TypeAlias = tuple[str, str, str, str, datetime]  # feed, subject, metric, period, time
 
 
-class _Row:
+class Row:
     """An event on its way into the table `event`."""
 
     __slots__ = ("content", "data", "event", "identity", "key", "kind", "line", "ord", "record", "time", "version")
@@ -122,12 +124,9 @@ class _Row:
         )
 
 
-Row: TypeAlias = _Row
-
-
 def prepare(records: Sequence[Record]) -> list[Row]:
     """Return the rows of the records that hold events: all that can be made without the database."""
-    return [_Row(r, r.event) for r in records if r.event is not None]
+    return [Row(r, r.event) for r in records if r.event is not None]
 
 
 class Writer:
@@ -165,8 +164,9 @@ class Writer:
         """Store the batch.
 
         `lags`: records of a partition still to come after this batch; `begins`: the offset up to which the caller took
-        everything before this batch to be stored; `prepared`: what `prepare` made of these records. Raise `Fenced` when the offsets no longer belong to these topics, or
-        when the database has forgotten what was stored (it crashed, a standby took over, a backup was restored).
+        everything before this batch to be stored; `prepared`: what `prepare` made of these records. Raise `Fenced` when
+        the offsets no longer belong to these topics, or when the database has forgotten what was stored (it crashed, a
+        standby took over, a backup was restored).
         """
         with self.conn.transaction():
             if lags and any(lags.values()):
@@ -174,12 +174,13 @@ class Writer:
                 # again; the batch that catches up waits, and makes all before it durable.
                 self.conn.execute("SET LOCAL synchronous_commit = off")
             progress, fresh = self._lock(records, topic_ids, begins or {})
+            self._alone(fresh)
             result = Result()
             rows = prepare(fresh) if prepared is None or len(fresh) < len(records) else prepared
             for i, row in enumerate(rows):
                 row.ord = i
             letters = [r.letter for r in fresh if r.letter is not None]
-            new: list[_Row] = []
+            new: list[Row] = []
             if rows:
                 prior = self._stage(rows)
                 new, rejected, contradictions = self._sort_out(rows, prior, progress)
@@ -218,7 +219,16 @@ class Writer:
         fresh = [r for r in records if r.offset >= stored[(r.topic, r.partition)][1]]
         return {name: Progress(max(last[name] + 1, stored[name][1])) for name in names}, fresh
 
-    def _stage(self, rows: Sequence[_Row]) -> dict[int, list[tuple[str, str, datetime, Decimal | None, bool]]]:
+    def _alone(self, records: Sequence[Record]) -> None:
+        """Let one writer at a time store a feed's facts: one thing's events may lie in two partitions (a foreign
+        partitioner, partitions that were added), and two writers would not see each other's. Writers of a feed wait for
+        the same rollup rows anyway.
+        """
+        feeds = sorted({zlib.crc32(r.feed.encode()) for r in records if r.event is not None})
+        if feeds:
+            self.conn.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k", (feeds,))
+
+    def _stage(self, rows: Sequence[Row]) -> dict[int, list[tuple[str, str, datetime, Decimal | None, bool]]]:
         """COPY the rows; return per row what is stored of its identity: (key, content, version, value, deleted)."""
         with self.conn.cursor() as cur:
             with cur.copy(f"COPY incoming ({_INCOMING}) FROM STDIN".encode()) as copy:
@@ -231,11 +241,11 @@ class Writer:
         return prior
 
     def _sort_out(
-        self, rows: Sequence[_Row], prior: dict[int, list[Any]], progress: dict[tuple[str, int], Progress]
-    ) -> tuple[list[_Row], set[int], list[DeadLetter]]:
+        self, rows: Sequence[Row], prior: dict[int, list[Any]], progress: dict[tuple[str, int], Progress]
+    ) -> tuple[list[Row], set[int], list[DeadLetter]]:
         """Return (new rows, `ord` of all others, contradictions as dead letters)."""
         met: dict[tuple[Identity, str], str] = {}
-        new: list[_Row] = []
+        new: list[Row] = []
         rejected: set[int] = set()
         contradictions: list[DeadLetter] = []
         for row in rows:
@@ -254,7 +264,7 @@ class Writer:
                 contradictions.append(_contradiction(row))
         return new, rejected, contradictions
 
-    def _observations(self, rows: Sequence[_Row], prior: dict[int, list[Any]]) -> None:
+    def _observations(self, rows: Sequence[Row], prior: dict[int, list[Any]]) -> None:
         if not rows:
             return
         sums, corrected = observation_deltas(rows, prior, self.zone)
@@ -269,7 +279,7 @@ class Writer:
             self.conn.execute(_SQL["refresh_last"], arrays)
             self.conn.execute(_SQL["drop_empty_observations"], arrays)
 
-    def _cases(self, rows: Sequence[_Row]) -> None:
+    def _cases(self, rows: Sequence[Row]) -> None:
         if not rows:
             return
         deltas = CaseDeltas(self.zone)
@@ -292,11 +302,11 @@ class Writer:
             if fewer := [row for row in moved if row[4] < 0]:
                 self.conn.execute(_SQL["drop_empty_durations"], _columns(("feed", "day", "area", "tenths"), fewer))
 
-    def _assets(self, rows: Sequence[_Row]) -> None:
+    def _assets(self, rows: Sequence[Row]) -> None:
         if rows:
             self._fold("asset_state", ASSET_FIELDS, rows, None)
 
-    def _fold(self, table: str, fields: tuple[str, ...], rows: Sequence[_Row], deltas: CaseDeltas | None) -> None:
+    def _fold(self, table: str, fields: tuple[str, ...], rows: Sequence[Row], deltas: CaseDeltas | None) -> None:
         """Bring the current states of the rows' subjects up to date; note in `deltas` what that changes."""
         keys = sorted({(row.record.feed, row.event.subject) for row in rows})
         with self.conn.cursor(row_factory=dict_row) as cur:
@@ -346,7 +356,7 @@ class Writer:
         columns = ("id", "feed", "cause", "message", "field", "repair", "record", "connector", "first_at", "last_at", "times")
         self.conn.execute(_SQL["dead_letters"], _columns(columns, rows))
 
-    def _account(self, fresh: Sequence[Record], new: Sequence[_Row], progress: dict[tuple[str, int], Progress], result: Result) -> None:
+    def _account(self, fresh: Sequence[Record], new: Sequence[Row], progress: dict[tuple[str, int], Progress], result: Result) -> None:
         for r in fresh:
             p = progress[(r.topic, r.partition)]
             if r.checked_at is not None:
@@ -384,13 +394,13 @@ ObservationKey: TypeAlias = tuple[str, str, str, date, str]  # feed, metric, per
 
 
 def observation_deltas(
-    rows: Sequence[_Row], prior: dict[int, list[Any]], zone: ZoneInfo
+    rows: Sequence[Row], prior: dict[int, list[Any]], zone: ZoneInfo
 ) -> tuple[dict[ObservationKey, tuple[Any, ...]], set[ObservationKey]]:
     """Return (key -> (n, total, last_time, last_value, area) to add, keys whose newest value must be read again).
 
     Of all versions of one observation, stored or in this batch, only the newest by (version, key) stands.
     """
-    newest: dict[Identity, _Row] = {}
+    newest: dict[Identity, Row] = {}
     for row in rows:
         other = newest.get(row.identity)
         if other is None or (row.version, row.key) > (other.version, other.key):
@@ -423,7 +433,7 @@ def observation_deltas(
     return {key: tuple(delta) for key, delta in sums.items()}, corrected
 
 
-def _contradiction(row: _Row) -> DeadLetter:
+def _contradiction(row: Row) -> DeadLetter:
     e = row.event
     return DeadLetter(
         feed=row.record.feed,
