@@ -355,8 +355,13 @@ def _live(app: FastAPI, parts: Parts) -> None:
         finally:
             parts.hub.leave(viewer)
             for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+                _end(task)
+
+
+def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task without waiting for it; how it ends (the screen left) is no news."""
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    task.cancel()
 
 
 def _still(permitted: Callable[[str | None], bool], token: str | None) -> bool:
