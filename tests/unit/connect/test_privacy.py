@@ -15,7 +15,7 @@ from unit.connect_rig import context_of
 
 from ioc.config import Config
 from ioc.connect import conformance, registry
-from ioc.connect.commands import preview_file
+from ioc.connect.commands.preview import preview_file
 from ioc.privacy import guarded, mask_page, scrub, shown
 
 NAME, STREET = "Nguyễn Thị Hồng Nhung", "Số 12 ngõ 34 đường Bến Oánh"

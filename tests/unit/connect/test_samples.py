@@ -14,7 +14,7 @@ from unit.connect_rig import context_of
 
 from ioc.config import Config
 from ioc.connect import registry
-from ioc.connect.commands import Preview, preview_file
+from ioc.connect.commands.preview import Preview, preview_file
 from ioc.events import Case, DeadLetter
 
 pytestmark = pytest.mark.samples

@@ -1,0 +1,8 @@
+"""`ioc connector`: one module a command; each hangs itself on `app`."""
+
+from __future__ import annotations
+
+from ioc.connect.commands import check, list, preview, test
+from ioc.connect.commands._app import app
+
+__all__ = ["app", "check", "list", "preview", "test"]
