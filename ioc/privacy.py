@@ -98,7 +98,8 @@ def _key(key: object) -> str:
 
 _JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"?(\s*:)?', re.DOTALL)
 _XML_PART = re.compile(r"<!--.*?(?:-->|$)|<!\[CDATA\[.*?(?:\]\]>|$)|<[^<>]*>?|[^<]+", re.DOTALL)
-_XML_QUOTED = re.compile(r"""=\s*("[^"]*"?|'[^']*'?)""")
+_XML_TAG = re.compile(r"</?[A-Za-z_][\w:.\-]{0,60}|<[?!][A-Za-z]{1,20}", re.ASCII)
+_XML_NAME = re.compile(r"([A-Za-z_][\w:.\-]{0,60}\s*=\s*)(\"[^\"]*\"?|'[^']*'?)", re.ASCII)
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _LITERALS = frozenset({"true", "false", "null", "NaN", "Infinity", "xml", "version", "encoding", "html", "DOCTYPE"})
 
@@ -142,10 +143,14 @@ def _mask_json(text: str) -> str:
 def _mask_xml(part: str) -> str:
     if not part.startswith("<") or part.startswith(("<!--", "<![CDATA[")):
         return _mask_words(part)
-    if not part.endswith(">"):  # a tag that never ends: what follows its name may be anything
-        name, _, rest = part.partition(" ")
-        return name[:60] + " " + _mask_words(rest)
-    return _XML_QUOTED.sub(lambda found: "=" + _mask_words(found[1]), scrub(part[:500]))
+    tag = _XML_TAG.match(part)
+    if tag is None:  # a bracket and something: no tag
+        return _mask_words(part)
+    out, at = [tag[0]], tag.end()
+    for found in _XML_NAME.finditer(part, at) if part.endswith(">") else ():  # of a tag that never ends, only its name is known
+        out += [_mask_words(part[at : found.start()]), found[1], _mask_words(found[2])]
+        at = found.end()
+    return scrub("".join(out)) + _mask_words(part[at:])
 
 
 def _mask_words(text: str, keep: Collection[str] = ()) -> str:
