@@ -199,11 +199,11 @@ def rss_mb(pid: int | None) -> float:
     return round(total / 1e6, 1)
 
 
-def backend(dsn: str, application: str) -> int | None:
-    """Return the pid of the database's own process that has worked most for `application`."""
+def backends(dsn: str, application: str) -> list[int]:
+    """Return the pids of the database's own processes that have worked for `application`, the busiest first."""
     with psycopg.connect(dsn) as conn:
         rows = conn.execute("SELECT pid FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()", [application]).fetchall()
-    return max((int(row[0]) for row in rows), key=cpu_s, default=None)
+    return sorted((int(row[0]) for row in rows), key=cpu_s, reverse=True)
 
 
 def percentiles(values: list[float], digits: int = 4) -> dict[str, float]:
@@ -246,5 +246,5 @@ def tell(line: str) -> None:
 
 
 __all__ = [
-    "REPOSITORY", "Process", "Rig", "backend", "cpu_s", "found", "free_port", "options", "percentiles", "rig", "rss_mb", "show", "tell", "tree", "until",
+    "REPOSITORY", "Process", "Rig", "backends", "cpu_s", "found", "free_port", "options", "percentiles", "rig", "rss_mb", "show", "tell", "tree", "until",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Facts lying in Kafka to committed rows, all rules on, against COPY of the very same rows into the same table.
 
-ours    a real `ioc ingest` process: from "partition assigned" until the last offset is committed
+ours    real `ioc ingest` processes, one consumer group: from the first "partition assigned" until the last offset is committed
 limit   psycopg COPY of the rows that made, already formatted, into the same table with the same indexes, one transaction
 peers   fetch only: kafka-python reads the topic and throws it away
         naive: kafka-python, json.loads, COPY by write_row, commit every 5,000: no identity, no dedupe, no rollup, no state
@@ -22,9 +22,10 @@ import psycopg
 from kafka import KafkaConsumer
 
 from benchmarks import _facts
-from benchmarks._rig import Process, Rig, backend, cpu_s, options, rig, rss_mb, show, tell, until
+from benchmarks._rig import Process, Rig, backends, cpu_s, options, rig, rss_mb, show, tell, until
 
 FULL, SMALL = (1_000_000, 100_000), (20_000, 3_000)
+PROCESSES = 2  # of the consumer group: as many as the topic has partitions would be the most
 BLOCK = 262_144  # bytes handed to COPY at once
 NAMES = ("feed", "kind", "subject", "metric", "period", "time", "key", "content", "received_at", "version", "value", "area", "deleted", "id", "source", "data")
 
@@ -43,10 +44,12 @@ def assigned_at(process: Process) -> float:
     raise RuntimeError("no partition was assigned:\n" + process.log_tail())
 
 
-def run_ours(it: Rig, dsn: str, prefix: str, n: int) -> dict[str, Any]:
-    """Ingest the topic into an empty database; return rows a second and where the time went."""
+def run_ours(it: Rig, dsn: str, prefix: str, n: int, processes: int) -> dict[str, Any]:
+    """Ingest the topic into an empty database, with a consumer group of so many; return rows a second and where the time went."""
     started = time.time()
-    process = it.ioc(config_of(it, dsn, prefix), "ingest")
+    config = config_of(it, dsn, prefix)
+    group = [it.ioc(config, "ingest") for _ in range(processes)]
+    process = group[0]
     with psycopg.connect(dsn, autocommit=True) as conn:
 
         def done() -> bool:
@@ -55,8 +58,8 @@ def run_ours(it: Rig, dsn: str, prefix: str, n: int) -> dict[str, Any]:
 
         until(done, 1800, process, 0.02)
         ended = time.time()
-        worker = backend(dsn, "ioc-ingest")
-        first = assigned_at(process)
+        workers = backends(dsn, "ioc-ingest")
+        first = min(assigned_at(process) for process in group)
         stored = conn.execute("SELECT count(*), sum(pg_column_size(event.*)) FROM event").fetchone()
         assert stored is not None and stored[0] == n, f"{stored} rows of {n}"
         wall = ended - first
@@ -64,12 +67,13 @@ def run_ours(it: Rig, dsn: str, prefix: str, n: int) -> dict[str, Any]:
             "rows_per_s": n / wall,
             "seconds": round(wall, 2),
             "seconds_with_start": round(ended - started, 2),
-            "ingest_cpu_s": round(cpu_s(process.pid), 2),
-            "database_cpu_s": round(cpu_s(worker), 2),
-            "ingest_rss_mb": rss_mb(process.pid),
-            "database_backend_rss_mb": rss_mb(worker),
+            "ingest_cpu_s": [round(cpu_s(process.pid), 2) for process in group],
+            "database_cpu_s": [round(cpu_s(worker), 2) for worker in workers],
+            "ingest_rss_mb": [rss_mb(process.pid) for process in group],
+            "database_backend_rss_mb": [rss_mb(worker) for worker in workers],
         }
-    process.stop()
+    for process in group:
+        process.stop()
     return found
 
 
@@ -130,7 +134,7 @@ def run_naive(it: Rig, dsn: str, prefix: str, n: int) -> float:
         return _read(it, prefix, n, store)
 
 
-def measure(it: Rig, case: str, prefix: str, n: int, rounds: int) -> dict[str, Any]:
+def measure(it: Rig, case: str, prefix: str, n: int, rounds: int, processes: int) -> dict[str, Any]:
     """Run the rounds of one case."""
     ours, limits, details = [], [], []
     blocks: list[bytes] = []
@@ -138,7 +142,7 @@ def measure(it: Rig, case: str, prefix: str, n: int, rounds: int) -> dict[str, A
     def mine() -> None:
         nonlocal blocks
         with it.fresh_database() as dsn:
-            details.append(run_ours(it, dsn, prefix, n))
+            details.append(run_ours(it, dsn, prefix, n, processes))
             blocks = blocks or dump(dsn)
         ours.append(details[-1]["rows_per_s"])
         tell(f"{case}: ours {ours[-1]:,.0f}/s {details[-1]}")
@@ -162,7 +166,7 @@ def measure(it: Rig, case: str, prefix: str, n: int, rounds: int) -> dict[str, A
     }  # fmt: skip
 
 
-def run(*, small: bool, rounds: int, only: str = "") -> dict[str, Any]:
+def run(*, small: bool, rounds: int, only: str = "", processes: int = PROCESSES) -> dict[str, Any]:
     """Return the object that is printed."""
     n_observations, n_cases = SMALL if small else FULL
     found: dict[str, dict[str, Any]] = {}
@@ -175,7 +179,7 @@ def run(*, small: bool, rounds: int, only: str = "") -> dict[str, Any]:
             tell(f"{case}: publishing")
             n, size = _facts.publish(it.bootstrap, f"{prefix}.facts", events)
             sizes[case] = {"rows": n, "bytes_per_event": round(size / n)}
-            found[case] = measure(it, case, prefix, n, rounds)
+            found[case] = measure(it, case, prefix, n, rounds, processes)
         machine = it.machine()
     return {
         "benchmark": "ingest",
@@ -193,8 +197,9 @@ def run(*, small: bool, rounds: int, only: str = "") -> dict[str, Any]:
 
 
 def main() -> None:
-    args = options(__doc__ or "", rounds={"type": int, "default": 0, "help": "rounds of ours and limit (default 3, small 1)"}, only={"default": "", "help": "observations or case_updates"})
-    show(run(small=args.small, rounds=args.rounds or (1 if args.small else 3), only=args.only), as_json=args.json)
+    args = options(__doc__ or "", rounds={"type": int, "default": 0, "help": "rounds of ours and limit (default 3, small 1)"}, only={"default": "", "help": "observations or case_updates"},
+                   processes={"type": int, "default": PROCESSES, "help": "ingest processes, one consumer group"})  # fmt: skip
+    show(run(small=args.small, rounds=args.rounds or (1 if args.small else 3), only=args.only, processes=args.processes), as_json=args.json)
 
 
 if __name__ == "__main__":

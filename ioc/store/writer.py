@@ -2,15 +2,21 @@
 
 Order, all or nothing:
 
-1. lock the offsets of the batch's partitions, drop what another consumer already committed (fencing); then wait for
-   other writers of the same feeds;
-2. COPY the events into a staging table; find what the store already knows of their identities;
+1. lock the offsets of the batch's partitions, drop what another consumer already committed (fencing);
+2. COPY the events of cases and assets into the store; where one is there already, and for observations, go by way of a
+   staging table and find what the store knows of their identities;
 3. sort out repetitions (counted), contradictions (dead letters) and the rest (new);
-4. insert the new events; bring rollups of observations, states of cases and assets, rollups of cases up to date;
+4. bring rollups of observations, states of cases and assets, rollups of cases up to date;
 5. write dead letters; save offsets and counters;
 6. NOTIFY which feeds changed, and commit.
 
 Twice the same batch, or any part of it, changes nothing the second time: step 1 and step 3 see to it.
+
+Several writers may store one feed's facts at once (a group of consumers). One thing's events lie in one partition as a
+rule, but need not: a foreign partitioner, partitions that were added. What keeps them apart all the same: the unique
+index of events; for observations, a lock on the feed; for cases and assets, a lock on the rows of states that are there,
+and the refusal to insert one that somebody else just made (the batch is then written again). Rollups are sums of
+differences; their rows are locked in one order, last.
 """
 
 from __future__ import annotations
@@ -22,7 +28,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -38,7 +44,7 @@ from ioc.store.wire import NULL, array, escaped, line, texts
 
 CHANNEL = "ioc_facts"
 _SQL = queries("ingest")
-_INCOMING = "ord, kind, time, key, content, received_at, version, value, area, deleted, feed, subject, metric, period, id, source, data"
+_EVENT = "kind, time, key, content, received_at, version, value, area, deleted, feed, subject, metric, period, id, source, data"
 _KIND = {Observation: 1, Case: 2, Asset: 3}
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -88,17 +94,17 @@ def digest(*parts: bytes) -> str:
     return hashlib.blake2b(b"\x1f".join((*parts, b"")), digest_size=16).hexdigest()
 
 
+States: TypeAlias = dict[tuple[str, str], State]  # (feed, subject) -> state
 Identity: TypeAlias = tuple[str, str, str, str, datetime]  # feed, subject, metric, period, time
 
 
 class Row:
     """An event on its way into the table `event`."""
 
-    __slots__ = ("content", "data", "event", "identity", "key", "kind", "line", "ord", "record", "time", "version")
+    __slots__ = ("content", "data", "event", "identity", "key", "kind", "line", "record", "time", "version")
 
     def __init__(self, record: Record, event: Event) -> None:
         data, time = event.data, event.time
-        self.ord = 0  # its place in the batch
         self.record = record
         self.event = event
         self.data = _encode(data)
@@ -112,7 +118,7 @@ class Row:
         self.line = self._line()
 
     def _line(self) -> str:
-        """Return the row as a line of COPY, in the order of _INCOMING, without `ord`."""
+        """Return the row as a line of COPY, in the order of _EVENT."""
         e, d = self.event, self.event.data
         value = d.value if isinstance(d, Observation) else None
         area = d.area if isinstance(d.area, str) else None
@@ -129,12 +135,55 @@ def prepare(records: Sequence[Record]) -> list[Row]:
     return [Row(r, r.event) for r in records if r.event is not None]
 
 
+class Stored(NamedTuple):
+    """What the store knows of an identity."""
+
+    key: str
+    content: str
+    version: datetime
+    value: Decimal | None
+    deleted: bool
+
+
+Prior: TypeAlias = dict[int, list[Stored]]  # id() of a row -> what is stored of its identity
+
+
+@dataclass(slots=True)
+class Sorted:
+    """The rows of a batch by what is to be done with them. `rejected`: the places of all that are not new."""
+
+    prior: Prior
+    new: list[Row] = field(default_factory=list)
+    repeated: list[Row] = field(default_factory=list)
+    contradicting: list[Row] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
+
+
+def sort_out(rows: Sequence[Row], prior: Prior) -> Sorted:
+    """Tell new rows from those that came before, in this batch or stored."""
+    met: dict[tuple[Identity, str], str] = {}
+    found = Sorted(prior)
+    for i, row in enumerate(rows):
+        name = (row.identity, row.key)
+        content = met.get(name)
+        if content is None and prior and id(row) in prior:
+            content = next((x.content for x in prior[id(row)] if x.key == row.key), None)
+        if content is None:
+            met[name] = row.content
+            found.new.append(row)
+            continue
+        found.rejected.append(i)
+        (found.repeated if content == row.content else found.contradicting).append(row)
+    return found
+
+
 class Writer:
     """Writes batches through one connection. Not thread-safe; make one per thread."""
 
     def __init__(self, conn: psycopg.Connection[Any], zone: ZoneInfo = ICT) -> None:
         self.conn = conn
         self.zone = zone
+        self._repeating = False  # did the last batch hold what was stored already?
         conn.autocommit = True
         for name in ("staging", "staging_cases", "staging_assets"):
             conn.execute(_SQL[name])
@@ -177,23 +226,22 @@ class Writer:
                 # again; the batch that catches up waits, and makes all before it durable.
                 self.conn.execute("SET LOCAL synchronous_commit = off")
             progress, fresh = self._lock(records, topic_ids, begins or {})
-            self._alone(fresh)
             result = Result()
             rows = prepare(fresh) if prepared is None or len(fresh) < len(records) else prepared
-            for i, row in enumerate(rows):
-                row.ord = i
             letters = [r.letter for r in fresh if r.letter is not None]
             new: list[Row] = []
-            if rows:
-                prior = self._stage(rows)
-                new, rejected, contradictions = self._sort_out(rows, prior, progress)
-                letters += contradictions
-                result.duplicates = len(rejected) - len(contradictions)
-                if new:
-                    self.conn.execute(_SQL["store"], {"rejected": sorted(rejected)})
-                    self._observations([r for r in new if r.kind == 1], prior)
-                    self._cases([r for r in new if r.kind == 2])
-                    self._assets([r for r in new if r.kind == 3])
+            if measured := [r for r in rows if r.kind == 1]:
+                self._alone(measured)
+                sorted_out = self._store(measured)
+                self._observations(sorted_out.new, sorted_out.prior)
+                new += self._counted(sorted_out, progress, result, letters)
+                if len(measured) < len(rows):
+                    self.conn.execute("TRUNCATE incoming")
+            if alive := [r for r in rows if r.kind != 1]:
+                sorted_out = self._append(alive) or self._store(alive)
+                new += self._counted(sorted_out, progress, result, letters)
+                self._assets([r for r in sorted_out.new if r.kind == 3])
+                self._cases([r for r in sorted_out.new if r.kind == 2])
             self._dead_letters(letters)
             self._account(fresh, new, progress, result)
             self._save(progress, lags or {})
@@ -222,52 +270,53 @@ class Writer:
         fresh = [r for r in records if r.offset >= stored[(r.topic, r.partition)][1]]
         return {name: Progress(max(last[name] + 1, stored[name][1])) for name in names}, fresh
 
-    def _alone(self, records: Sequence[Record]) -> None:
-        """Let one writer at a time store a feed's facts: one thing's events may lie in two partitions (a foreign
-        partitioner, partitions that were added), and two writers would not see each other's. Writers of a feed wait for
-        the same rollup rows anyway.
-        """
-        feeds = sorted({zlib.crc32(r.feed.encode()) for r in records if r.event is not None})
-        if feeds:
-            self.conn.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k", (feeds,))
+    def _alone(self, rows: Sequence[Row]) -> None:
+        """Let one writer at a time store a feed's observations: two would not see each other's versions of one."""
+        feeds = sorted({zlib.crc32(r.record.feed.encode()) for r in rows})
+        self.conn.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k", (feeds,))
 
-    def _stage(self, rows: Sequence[Row]) -> dict[int, list[tuple[str, str, datetime, Decimal | None, bool]]]:
-        """COPY the rows; return per row what is stored of its identity: (key, content, version, value, deleted)."""
+    def _append(self, rows: Sequence[Row]) -> Sorted | None:
+        """COPY the rows straight into the store: half the work, if none of them is there already. None: one is.
+
+        Where the last batch had some, this one is likely to have them, too (a source that repeats itself, a cursor that
+        went back), and is not tried.
+        """
+        if self._repeating:
+            self._repeating = False
+            return None
+        found = sort_out(rows, {})
+        try:
+            with self.conn.transaction(), self.conn.cursor() as cur, cur.copy(f"COPY event ({_EVENT}) FROM STDIN".encode()) as copy:
+                copy.write("".join([row.line for row in found.new]))
+        except psycopg.errors.UniqueViolation:
+            return None
+        return found
+
+    def _store(self, rows: Sequence[Row]) -> Sorted:
+        """COPY the rows into a staging table, find what is stored of their identities, insert what is new."""
         with self.conn.cursor() as cur:
-            with cur.copy(f"COPY incoming ({_INCOMING}) FROM STDIN".encode()) as copy:
-                copy.write("".join([f"{row.ord}\t{row.line}" for row in rows]))
+            with cur.copy(f"COPY incoming (ord, {_EVENT}) FROM STDIN".encode()) as copy:
+                copy.write("".join([f"{i}\t{row.line}" for i, row in enumerate(rows)]))
             times = [row.event.time for row in rows]
             known = cur.execute(_SQL["known"], {"oldest": min(times), "newest": max(times)}).fetchall()
-        prior: dict[int, list[tuple[str, str, datetime, Decimal | None, bool]]] = defaultdict(list)
-        for ord_, key, content, version, value, deleted in known:
-            prior[ord_].append((key.hex, content.hex, version, value, deleted))
-        return prior
+        prior: Prior = defaultdict(list)
+        for i, key, content, version, value, deleted in known:
+            prior[id(rows[i])].append(Stored(key.hex, content.hex, version, value, deleted))
+        found = sort_out(rows, prior)
+        if found.new:
+            self.conn.execute(_SQL["store"], {"rejected": found.rejected})
+        return found
 
-    def _sort_out(
-        self, rows: Sequence[Row], prior: dict[int, list[Any]], progress: dict[tuple[str, int], Progress]
-    ) -> tuple[list[Row], set[int], list[DeadLetter]]:
-        """Return (new rows, `ord` of all others, contradictions as dead letters)."""
-        met: dict[tuple[Identity, str], str] = {}
-        new: list[Row] = []
-        rejected: set[int] = set()
-        contradictions: list[DeadLetter] = []
-        for row in rows:
-            identity = (row.identity, row.key)
-            content = met.get(identity)
-            if content is None and row.ord in prior:
-                content = next((c for k, c, *_ in prior[row.ord] if k == row.key), None)
-            if content is None:
-                met[identity] = row.content
-                new.append(row)
-                continue
-            rejected.add(row.ord)
-            if content == row.content:
-                progress[(row.record.topic, row.record.partition)].duplicates += 1
-            else:
-                contradictions.append(_contradiction(row))
-        return new, rejected, contradictions
+    def _counted(self, found: Sorted, progress: dict[tuple[str, int], Progress], result: Result, letters: list[DeadLetter]) -> list[Row]:
+        """Count the repetitions, add the dead letters of contradictions; return what is new."""
+        for row in found.repeated:
+            progress[(row.record.topic, row.record.partition)].duplicates += 1
+        result.duplicates += len(found.repeated)
+        letters += [_contradiction(row) for row in found.contradicting]
+        self._repeating = self._repeating or bool(found.rejected)
+        return found.new
 
-    def _observations(self, rows: Sequence[Row], prior: dict[int, list[Any]]) -> None:
+    def _observations(self, rows: Sequence[Row], prior: Prior) -> None:
         if not rows:
             return
         sums, corrected = observation_deltas(rows, prior, self.zone)
@@ -318,31 +367,34 @@ class Writer:
                 " ORDER BY feed, subject FOR UPDATE",
                 (array([feed for feed, _ in keys]), array([subject for _, subject in keys])),
             )
-            states = {(row["feed"], row["subject"]): State.load(fields, row) for row in cur}
+            known = {(row["feed"], row["subject"]): State.load(fields, row) for row in cur}
+        states = {key: known.get(key) or State(fields) for key in keys}
         if deltas is not None:
-            for (feed, _), state in states.items():
+            for (feed, _), state in known.items():
                 deltas.add(feed, state, -1)
         for row in rows:
-            key = (row.record.feed, row.event.subject)
             data = row.event.data
             assert not isinstance(data, Observation)
-            if key not in states:
-                states[key] = State(fields)
-            states[key].apply(version_of(row.event.time, row.key), row.event.time, data)
+            states[(row.record.feed, row.event.subject)].apply(version_of(row.event.time, row.key), row.event.time, data)
         if deltas is not None:
             for (feed, _), state in states.items():
                 deltas.add(feed, state, 1)
-        self._upsert(table, fields, states)
+        self._save_states(table, fields, known, {key: state for key, state in states.items() if key not in known})
 
-    def _upsert(self, table: str, fields: tuple[str, ...], states: dict[tuple[str, str], State]) -> None:
-        """Write the states through a staging table: COPY is several times faster than parameters."""
-        columns = ", ".join(("feed", "subject", *fields, "first_at", "updated_at", "versions"))
-        with self.conn.cursor() as cur, cur.copy(f"COPY incoming_{table} ({columns}) FROM STDIN".encode()) as copy:
-            copy.write("".join([
-                line((feed, subject, *state.row(), state.first_at, state.updated_at, state.dump_versions()))
-                for (feed, subject), state in states.items()
-            ]))  # fmt: skip
-        self.conn.execute(_SQL[f"upsert_{table}"])
+    def _save_states(self, table: str, fields: tuple[str, ...], known: States, new: States) -> None:
+        """Update the known states by way of a staging table; insert the new ones, none of which may have come up meanwhile."""
+        columns = ("feed", "subject", *fields, "first_at", "updated_at", "versions")
+        for target, states in ((f"incoming_{table}", known), (table, new)):
+            if not states:
+                continue
+            with self.conn.cursor() as cur, cur.copy(f"COPY {target} ({', '.join(columns)}) FROM STDIN".encode()) as copy:
+                copy.write("".join([
+                    line((feed, subject, *state.row(), state.first_at, state.updated_at, state.dump_versions()))
+                    for (feed, subject), state in states.items()
+                ]))  # fmt: skip
+        if known:
+            changes = ", ".join(f"{name} = i.{name}" for name in columns[2:])
+            self.conn.execute(f"UPDATE {table} s SET {changes} FROM incoming_{table} i WHERE s.feed = i.feed AND s.subject = i.subject".encode())  # noqa: S608
 
     def _dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         unique: dict[str, DeadLetter] = {}
@@ -397,7 +449,7 @@ ObservationKey: TypeAlias = tuple[str, str, str, date, str]  # feed, metric, per
 
 
 def observation_deltas(
-    rows: Sequence[Row], prior: dict[int, list[Any]], zone: ZoneInfo
+    rows: Sequence[Row], prior: Prior, zone: ZoneInfo
 ) -> tuple[dict[ObservationKey, tuple[Any, ...]], set[ObservationKey]]:
     """Return (key -> (n, total, last_time, last_value, area) to add, keys whose newest value must be read again).
 
@@ -417,8 +469,8 @@ def observation_deltas(
         day = days.get(time) or days.setdefault(time, local_day(time, zone))
         key: ObservationKey = (feed, metric, period, day, subject)
         value, before = None if data.deleted else data.value, None
-        if stored := prior.get(row.ord):
-            version, name, before = max((version, name, None if deleted else old) for name, _, version, old, deleted in stored)
+        if stored := prior.get(id(row)):
+            version, name, before = max((x.version, x.key, None if x.deleted else x.value) for x in stored)
             if (version, name) > (row.version, row.key):
                 continue
             corrected.add(key)

@@ -245,3 +245,44 @@ def test_versions_of_one_observation_in_two_partitions_do_not_miss_each_other(da
         one.execute("COMMIT")
         other.join()
         assert watch.execute("SELECT n, total FROM rollup_observation").fetchall() == [(1, Decimal(7))]
+
+
+def test_events_of_one_case_in_two_partitions_do_not_miss_each_other(database: str) -> None:
+    """First of a case nobody knows (the second writer is refused, and writes again), then of one that is there (it waits)."""
+    with psycopg.connect(database) as one, psycopg.connect(database) as two, psycopg.connect(database, autocommit=True) as watch:
+        writers = [Writer(one), Writer(two)]
+        for partition, writer in enumerate(writers):
+            writer.assign(TOPIC, partition, "id-1", "f")
+
+        def batch(partition: int, offset: int, hours: int, **fields: Any) -> list[Record]:
+            return [Record(TOPIC, partition, offset, "f", T0 + timedelta(days=1), event=case(T0 + timedelta(hours=hours), "c1", **fields))]
+
+        def at_once(first: list[Record], second: list[Record]) -> list[BaseException]:
+            met: list[BaseException] = []
+
+            def write() -> None:
+                try:
+                    writers[1].write(second, IDS)
+                except psycopg.Error as exc:
+                    met.append(exc)
+
+            one.execute("BEGIN")
+            writers[0].write(first, IDS)  # not yet committed
+            other = threading.Thread(target=write)
+            other.start()
+            while other.is_alive() and watch.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() == (0,):
+                time.sleep(0.01)
+            assert other.is_alive()
+            one.execute("COMMIT")
+            other.join()
+            return met
+
+        writers[0].write([Record(TOPIC, 0, 0, "f", T0, event=case(T0, "c0", deleted=True))], IDS)  # whoever makes a chunk of TimescaleDB makes others wait
+        second = batch(1, 0, 2, area="05443")
+        met = at_once(batch(0, 1, 1, status="open", opened_at=T0), second)
+        assert [type(exc) for exc in met] == [psycopg.errors.UniqueViolation]
+        writers[1].write(second, IDS)
+        assert at_once(batch(0, 2, 3, channel="online"), batch(1, 1, 4, status="closed", closed_at=T0 + timedelta(hours=4))) == []
+        assert watch.execute("SELECT status, area, channel FROM case_state WHERE subject = 'c1'").fetchall() == [("closed", "05443", "online")]
+        rows = watch.execute("SELECT measure, area, dims, n FROM rollup_case ORDER BY 1").fetchall()
+        assert rows == [("closed", "05443", {"channel": "online"}, 1), ("opened", "05443", {"channel": "online"}, 1)]

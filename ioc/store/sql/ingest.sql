@@ -1,34 +1,18 @@
 -- The transaction of a batch, in the order of ioc/store/writer.py.
 
 -- name: staging
--- One row an event of the batch; emptied at every commit.
+-- One row an event whose identity is looked up; emptied at every commit.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     ord int, feed text, kind smallint, subject text, metric text, period text, time timestamptz, key uuid, content uuid,
     received_at timestamptz, version timestamptz, value numeric, area text, deleted boolean, id text, source text, data jsonb
 ) ON COMMIT DELETE ROWS
 
 -- name: staging_cases
--- States on their way into case_state, without its indexes.
+-- Changed states on their way into case_state.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_case_state (LIKE case_state) ON COMMIT DELETE ROWS
 
 -- name: staging_assets
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_asset_state (LIKE asset_state) ON COMMIT DELETE ROWS
-
--- name: upsert_case_state
-INSERT INTO case_state SELECT * FROM incoming_case_state ORDER BY feed, subject
-ON CONFLICT (feed, subject) DO UPDATE SET
-    status = excluded.status, native_status = excluded.native_status, outcome = excluded.outcome, category = excluded.category,
-    title = excluded.title, area = excluded.area, agency = excluded.agency, channel = excluded.channel, level = excluded.level,
-    opened_at = excluded.opened_at, due_at = excluded.due_at, closed_at = excluded.closed_at, rating = excluded.rating,
-    lat = excluded.lat, lon = excluded.lon, doubt = excluded.doubt, deleted = excluded.deleted, dims = excluded.dims,
-    first_at = excluded.first_at, updated_at = excluded.updated_at, versions = excluded.versions
-
--- name: upsert_asset_state
-INSERT INTO asset_state SELECT * FROM incoming_asset_state ORDER BY feed, subject
-ON CONFLICT (feed, subject) DO UPDATE SET
-    kind = excluded.kind, name = excluded.name, area = excluded.area, state = excluded.state, lat = excluded.lat, lon = excluded.lon,
-    doubt = excluded.doubt, deleted = excluded.deleted, dims = excluded.dims,
-    first_at = excluded.first_at, updated_at = excluded.updated_at, versions = excluded.versions
 
 -- name: lock_offsets
 SELECT topic, partition, topic_id, next_offset FROM consumer_offset
