@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
-from msgspec import Struct
 
 from ioc.config import Config, Feed, load
 from ioc.connect import registry
@@ -18,21 +16,11 @@ from ioc.connect.commands._app import Json, app, context_of, feed_of
 from ioc.connect.connector import Connector, Context
 from ioc.connect.convert import convert_page, page_letter
 from ioc.connect.errors import Retriable, Unreadable
+from ioc.connect.preview import Preview
+from ioc.connect.preview import preview as read
 from ioc.connect.runner import client_of
 from ioc.errors import UserError
 from ioc.events import DeadLetter, Event, encode
-
-
-class Preview(Struct):
-    """What a payload would become. `records`: those that became events, and the dead letters."""
-
-    records: int
-    events: list[Event]
-    letters: list[DeadLetter]
-
-    def shown(self) -> dict[str, Any]:
-        letters = [{"cause": x.cause, "record": x.record, "field": x.field, "repair": x.repair, "message": x.message} for x in self.letters]
-        return {"records": self.records, "events": [msgspec.json.decode(encode(e)) for e in self.events], "dead_letters": letters}
 
 
 @app.command()
@@ -64,17 +52,7 @@ def preview_file(connector: Connector[Any], config: Config, feed: Feed, file: Pa
         body = file.read_bytes()
     except OSError as exc:
         raise UserError(f"{file}: cannot be read: {exc.strerror}") from exc
-    context = context_of(connector, config, feed)
-    result = Preview(0, [], [])
-    try:
-        records = connector.read(connector.decode(body), context)
-    except Unreadable as exc:
-        return Preview(1, [], [page_letter(connector, feed.feed, exc, context)])
-    except Retriable as exc:  # an error answer of the source
-        return Preview(1, [], [page_letter(connector, feed.feed, Unreadable("source_error", str(exc), repair="ask whoever runs the source"), context)])
-    for outcome in convert_page(connector, records, context):
-        _add(result, outcome)
-    return result
+    return read(connector, context_of(connector, config, feed), body)
 
 
 def _preview_source(connector: Connector[Any], config: Config, feed: Feed, limit: int) -> Preview:
@@ -84,11 +62,11 @@ def _preview_source(connector: Connector[Any], config: Config, feed: Feed, limit
     result = Preview(0, [], [])
     try:
         for outcome in _outcomes(connector, context):
-            _add(result, outcome)
+            result.add(outcome)
             if result.records >= limit:
                 break
     except Unreadable as exc:
-        _add(result, page_letter(connector, feed.feed, exc, context))
+        result.add(page_letter(connector, feed.feed, exc, context))
     except Retriable as exc:
         raise UserError(f"feed {feed.feed}: {exc}") from exc
     finally:
@@ -103,11 +81,3 @@ def _outcomes(connector: Connector[Any], context: Context[Any]) -> Iterator[list
             if not isinstance(problem, Unreadable):
                 raise problem
             yield page_letter(connector, context.feed.feed, problem, context)
-
-
-def _add(result: Preview, outcome: list[Event] | DeadLetter) -> None:
-    result.records += 1
-    if isinstance(outcome, DeadLetter):
-        result.letters.append(outcome)
-    else:
-        result.events.extend(outcome)

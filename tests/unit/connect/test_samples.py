@@ -1,121 +1,129 @@
-"""Payloads nobody here wrote: each record becomes an event or a dead letter, counted by other means than ours."""
+"""Payloads nobody here wrote: each record becomes an event or a dead letter, counted by other means than ours.
+
+Every file under IOC_SAMPLES is listed once: by a connector (connectors/NAME/samples.yaml), or in tests/samples:
+plain.yaml (no standard: the generic decoders), push.yaml (CloudEvents as the API takes them), reference.yaml (no feed:
+what the engine reads otherwise) or open.yaml (nobody's yet).
+"""
 
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import Any
 
+import msgspec
 import pytest
-from unit.connect_rig import context_of
+import yaml
+from unit.connect.plain import Plain
+from unit.connect_rig import HERE, NOW, context_of
 
-from ioc.config import Config
+from ioc import areas
+from ioc.config import Config, Feed, Words
 from ioc.connect import registry
-from ioc.connect.commands.preview import Preview, preview_file
-from ioc.events import Case, DeadLetter
+from ioc.connect import samples as recorded
+from ioc.connect.commands.preview import preview_file
+from ioc.connect.connector import Context
+from ioc.connect.preview import Preview
+from ioc.connect.preview import preview as read
+from ioc.events import BadEvent, Case, DeadLetter
+from ioc.ingest import accept, refused
 
 pytestmark = pytest.mark.samples
 
-Count = Callable[[Path], int]
-
-
-def _json(path: Path) -> object:
-    return json.loads(path.read_text(encoding="utf-8-sig"))
-
-
-def _list_or_one(path: Path) -> int:
-    value = _json(path)
-    return len(value) if isinstance(value, list) else 1
-
-
-def _xml(tag: str) -> Count:
-    return lambda path: sum(1 for _ in ElementTree.parse(path).getroot().iter(tag))
-
-
-def _csv(path: Path) -> int:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return sum(1 for row in csv.reader(file) if row) - 1
-
-
-def _bundle(path: Path) -> int:
-    value = _json(path)
-    assert isinstance(value, dict)
-    return len(value.get("entry", [])) if value.get("resourceType") == "Bundle" else 1
-
-
-def _lines(path: Path) -> int:
-    return sum(1 for line in path.read_text().splitlines() if line.strip())
-
-
-def _only_list(path: Path) -> int:
-    value = _json(path)
-    assert isinstance(value, dict)
-    return len(next(iter(value.values())))
-
-
-# connector, file, how to count its records independently, events expected, causes of dead letters expected
-FILES: list[tuple[str, str, Count, int, dict[str, int]]] = [
-    ("open311", "open311/boston/services.json", _list_or_one, 0, {"out_of_scope": 118}),
-    ("open311", "open311/chicago/service_list.json", _list_or_one, 0, {"out_of_scope": 3}),
-    ("open311", "open311/chicago/service_requests.json", _list_or_one, 2, {}),
-    ("open311", "open311/helsinki/taskful_request.json", _list_or_one, 1, {}),
-    ("open311", "open311/nyc311_csv/nyc_311_animals_part1.csv", _csv, 2484, {}),
-    ("open311", "open311/sf_gem/request_id_from_token.xml", _xml("request"), 0, {"out_of_scope": 1}),
-    ("open311", "open311/sf_gem/service_definition.xml", _xml("service_definition"), 0, {"out_of_scope": 1}),
-    ("open311", "open311/sf_gem/service_requests.xml", _xml("request"), 2, {}),
-    ("open311", "open311/sf_gem/service_requests_empty.xml", _xml("request"), 0, {}),
-    ("open311", "open311/sf_gem/services.xml", _xml("service"), 0, {"out_of_scope": 36}),
-    ("open311", "open311/toronto/requests_single.xml", _xml("request"), 1, {}),
-    ("fhir", "fhir/fhir_data_pipes/bulk_export_status.json", _bundle, 0, {"out_of_scope": 1}),
-    ("fhir", "fhir/fhir_data_pipes/encounter.json", _bundle, 1, {}),
-    ("fhir", "fhir/fhir_data_pipes/immunization.json", _bundle, 1, {}),
-    ("fhir", "fhir/fhir_data_pipes/observation_bundle.json", _bundle, 0, {"out_of_scope": 6}),
-    ("fhir", "fhir/fhir_data_pipes/patient_bundle.json", _bundle, 0, {"out_of_scope": 1}),
-    ("fhir", "fhir/fhir_data_pipes/patients.ndjson", _lines, 0, {"out_of_scope": 3}),
-    ("fhir", "fhir/hl7_examples/location-example.json", _bundle, 1, {}),
-    ("fhir", "fhir/hl7_examples/operationoutcome-example.json", _bundle, 0, {"operation_outcome": 1}),
-    ("fhir", "fhir/hl7_examples/organization-example.json", _bundle, 0, {"out_of_scope": 1}),
-    ("fhir", "fhir/hl7_validator/bundle-id-search-1.json", _bundle, 0, {"operation_outcome": 1}),
-    ("fhir", "fhir/synthea/patient_bundle_1.json", _bundle, 78, {"out_of_scope": 160}),
-    ("fhir", "fhir/synthea/patient_bundle_2.json", _bundle, 76, {"out_of_scope": 183}),
-    ("oneroster", "oneroster/json/academicSessions.json", _only_list, 1, {}),
-    ("oneroster", "oneroster/json/enrollments_page1.json", _only_list, 2, {}),
-    ("oneroster", "oneroster/json/enrollments_page2.json", _only_list, 2, {}),
-    ("oneroster", "oneroster/json/enrollments_page_end.json", _only_list, 0, {}),
-    ("oneroster", "oneroster/json/teachers.json", _only_list, 0, {"personal_record": 3}),
-    ("oneroster", "oneroster/sds_v2_1/academicSessions.csv", _csv, 2, {}),
-    ("oneroster", "oneroster/sds_v2_1/classes.csv", _csv, 2, {}),
-    ("oneroster", "oneroster/sds_v2_1/courses.csv", _csv, 0, {"out_of_scope": 3}),
-    ("oneroster", "oneroster/sds_v2_1/demographics.csv", _csv, 0, {"personal_record": 6}),
-    ("oneroster", "oneroster/sds_v2_1/enrollments.csv", _csv, 0, {"missing_id": 6}),
-    ("oneroster", "oneroster/sds_v2_1/orgs.csv", _csv, 4, {}),
-    ("oneroster", "oneroster/sds_v2_1/relationships.csv", _csv, 0, {"personal_record": 3}),
-    ("oneroster", "oneroster/sds_v2_1/roles.csv", _csv, 0, {"personal_record": 7}),
-    ("oneroster", "oneroster/sds_v2_1/users.csv", _csv, 0, {"personal_record": 8}),
-]
+LISTS = Path(__file__).parents[2] / "samples"
 
 
 def preview(connector: str, path: Path) -> Preview:
     return preview_file(registry.get(connector), Config(), context_of(connector).feed, path)
 
 
-def test_it_accounts_for_every_record_of_every_real_payload(samples: Path) -> None:
-    table = [f"{'file':58} {'records':>8} {'events':>7} {'dead letters':>13}  causes"]
-    for connector, file, count, events, causes in FILES:
-        result = preview(connector, samples / file)
-        records, found = count(samples / file), dict(Counter(letter.cause for letter in result.letters))
-        table.append(f"{file:58} {records:8} {len(result.events):7} {len(result.letters):13}  {found or ''}")
-        assert result.records == records == len(result.events) + len(result.letters), file
-        assert (len(result.events), found) == (events, causes), file
-    print("\n".join(table))
+def account(name: str, sample: recorded.Sample, folder: Path) -> recorded.Account:
+    """Read a file with the connector that answers for it."""
+    if name == "push":
+        return recorded.compare(sample, name, pushed((folder / sample.file).read_bytes()), folder)
+    connector = Plain() if name == "plain" else registry.get(name)
+    feed = Feed(**{"feed": "sample", "connector": connector.name, "title": Words(vi="", en=""), "url": "http://127.0.0.1", **sample.feed})
+    options = connector.options() if name == "plain" else registry.options_of(connector, feed)
+    return recorded.account(connector, Context(feed, options, areas.load(sample.province), NOW, "/sample"), sample, folder)
 
 
-def test_no_real_payload_is_left_out(samples: Path) -> None:
-    there = {str(path.relative_to(samples)) for part in ("open311", "fhir", "oneroster") for path in (samples / part).rglob("*") if path.is_file()}
-    assert there == {file for _, file, *_ in FILES}
+def pushed(body: bytes) -> Preview:
+    """What the API makes of a posted body: one event, or a list of them."""
+    try:
+        items = msgspec.json.decode(body, type=list[msgspec.Raw]) if body.lstrip()[:1] == b"[" else [msgspec.Raw(body)]
+    except msgspec.DecodeError:
+        items = [msgspec.Raw(body)]
+    result = Preview(0, [], [])
+    for item in items:
+        try:
+            result.add([accept(bytes(item), NOW, HERE)])
+        except BadEvent as exc:
+            result.add(refused("push", bytes(item), exc, NOW))
+    return result
+
+
+def listed() -> dict[str, list[recorded.Sample]]:
+    lists = {name: recorded.of(name) for name in registry.names()}
+    return lists | {name: recorded.load(LISTS / f"{name}.yaml") for name in ("plain", "push")}
+
+
+def nobodys() -> dict[str, list[str]]:
+    """Return the beginnings of paths of files that are no feed's (reference), and of those nobody answers for yet (open)."""
+    return {name: list(yaml.safe_load((LISTS / f"{name}.yaml").read_text(encoding="utf-8")) or []) for name in ("reference", "open")}
+
+
+def test_it_accounts_for_every_record_of_every_real_payload(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    accounts = [account(name, sample, samples) for name, found in listed().items() for sample in found]
+    table = [f"{'file':62} {'connector':12} {'records':>8} {'events':>7} {'letters':>8}  causes"]
+    for a in sorted(accounts, key=lambda a: a.file):
+        causes = ", ".join(f"{cause} {n}" for cause, n in sorted(a.dead_letters.items()))
+        table.append(f"{a.file:62} {a.connector:12} {a.records:8} {a.events:7} {sum(a.dead_letters.values()):8}  {causes}")
+    mine = {a.file for a in accounts}
+    left = [path for path in files(samples) if path not in mine and not path.startswith(tuple(nobodys()["reference"]))]
+    table += [f"{path:62} {'OPEN':12}" for path in left]
+    with capsys.disabled():
+        print("\n" + "\n".join(table))
+        print(f"{len(accounts)} files, {sum(a.records for a in accounts)} records, {sum(a.events for a in accounts)} events, {sum(sum(a.dead_letters.values()) for a in accounts)} dead letters; {len(left)} open")
+    assert {a.file: a.problems for a in accounts if a.problems} == {}
+    assert [path for path in left if not path.startswith(tuple(nobodys()["open"]))] == [], "nobody answers for these files"
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != "SOURCES.md")
+
+
+def test_no_file_has_two_owners_and_no_list_names_a_file_that_is_not_there(samples: Path) -> None:
+    named = [sample.file for found in listed().values() for sample in found]
+    assert [file for file, n in Counter(named).items() if n > 1] == []
+    there = files(samples)
+    assert set(named) <= set(there)
+    for name, beginnings in nobodys().items():
+        for beginning in beginnings:
+            mine = [file for file in there if file.startswith(beginning)]
+            assert mine, f"{beginning} in tests/samples/{name}.yaml names nothing"
+            assert not set(mine) <= set(named), f"{beginning} in tests/samples/{name}.yaml is answered for by now: take it out"
+
+
+@pytest.mark.parametrize(
+    ("count", "text", "records"),
+    [
+        ({"json": ""}, "[1, 2, 3]", 3), ({"json": "a.b"}, '{"a": {"b": [1, 2]}}', 2), ({"json": "a.*.b"}, '{"a": {"x": {"b": [1]}, "y": {"b": [1, 2]}}}', 3),
+        ({"json": "a.*"}, '{"a": {"x": 1, "y": [2, 3]}}', 2), ({"json": "a"}, "{}", 0), ({"json": ""}, "{}", 1), ({"xml": "b"}, '<a xmlns="urn:x"><b/><c><b/></c></a>', 2),
+        ({"csv": ";"}, "a;b\n1;2\n\n3;4\n", 2), ({"lines": True}, "{}\n\n{}\n", 2), ({"bytes": "<b"}, "<a><b/><b/></a>", 2), ({"file": 7}, "", 7),
+    ],
+)  # fmt: skip
+def test_records_are_counted_by_the_standard_library(count: dict[str, Any], text: str, records: int, tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text(text)
+    assert recorded.counted(msgspec.convert(count, recorded.Count), file) == records
+
+
+def test_a_wrong_account_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('[{"a": 1}, {"a": 2}]')
+    for count, events, problems in (({"json": ""}, 2, 0), ({"file": 3}, 2, 1), ({"json": ""}, 1, 1)):
+        sample = recorded.Sample("x.json", msgspec.convert(count, recorded.Count), events)
+        assert len(recorded.compare(sample, "plain", read(Plain(), context_of("fhir"), (tmp_path / "x.json").read_bytes()), tmp_path).problems) == problems
 
 
 def test_it_marks_coordinates_that_cannot_be_of_this_province(samples: Path) -> None:
