@@ -78,7 +78,7 @@ def guarded(value: Any, fields: Mapping[str, FieldClass], path: str = "", depth:
         return "[deeper]"
     if isinstance(value, dict):
         guarded_keys = list(value.items())[:200]
-        return {_key(key): guarded(item, fields, f"{path}.{key}" if path else str(key), depth + 1) for key, item in guarded_keys}
+        return {known_key(key): guarded(item, fields, f"{path}.{key}" if path else str(key), depth + 1) for key, item in guarded_keys}
     if isinstance(value, list | tuple):
         return [guarded(item, fields, path, depth + 1) for item in list(value)[:50]]
     if value is None or isinstance(value, bool):
@@ -91,7 +91,8 @@ def guarded(value: Any, fields: Mapping[str, FieldClass], path: str = "", depth:
     return value if isinstance(value, int | float) else text
 
 
-def _key(key: object) -> str:
+def known_key(key: object) -> str:
+    """Return a field's name as it may be shown: one that may be a name or a number of a person becomes [key]."""
     text = str(key)
     return scrub(text) if _KEY.fullmatch(text) else "[key]"
 

@@ -50,6 +50,7 @@ class Dossiers(Connector[DossierOptions]):
     version = "1"
     options = DossierOptions
     fields = FIELDS
+    exempt = {"deletions": "the portal never withdraws a dossier: withdrawn (7) and stopped (8) are states that close it"}  # noqa: RUF012
     columns = tuple(FIELDS)
 
     def poll(self, context: Context[Any]) -> Iterator[Page]:

@@ -50,6 +50,7 @@ class EdXml(Connector[EdXmlOptions]):
     version = "1"
     options = EdXmlOptions
     fields = FIELDS
+    exempt = {"deletions": "a recall (13, 15) closes the document it names; that it was sent stays true"}  # noqa: RUF012
     cut = ATTACHMENTS
     contradictions = False  # several status messages of one document in one second are no contradiction
 

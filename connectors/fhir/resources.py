@@ -23,6 +23,7 @@ _PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 
 FIELDS: dict[str, FieldClass] = {
     "resourceType": "public",
+    "id": "internal",  # of an encounter or immunisation: only a digest of it leaves
     "status": "public",
     "class.code": "public",
     "class.system": "public",

@@ -58,6 +58,7 @@ class Open311(Connector[Open311Options]):
     version = "1"
     options = Open311Options
     fields = FIELDS
+    exempt = {"deletions": "GeoReport v2 has no deletion: a withdrawn request is no longer listed"}  # noqa: RUF012
     columns = tuple(table.COLUMNS)
 
     def poll(self, context: Context[Any]) -> Iterator[Page]:

@@ -15,9 +15,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import yaml
@@ -28,12 +29,14 @@ from ioc.clock import FrozenClock
 from ioc.config import Feed, Words
 from ioc.connect import registry
 from ioc.connect.connector import Connector
-from ioc.connect.errors import Retriable
+from ioc.connect.errors import Fatal, Retriable
 from ioc.connect.http import Http
 from ioc.connect.pump import Pump
 from ioc.connect.replay import Asked, Collected, Kept, Reply, serving
 from ioc.errors import UserError
 from ioc.events import DeadLetter, Event, encode
+
+Tamper: TypeAlias = Callable[[Asked, Reply], Reply]
 
 
 class Route(Struct, forbid_unknown_fields=True):
@@ -73,8 +76,7 @@ def folders(name: str) -> list[Path]:
 
 def run(connector: Connector[Any], folder: Path) -> Result:
     """Replay one case and compare it with its expected.json; raise `UserError` when the case cannot be read."""
-    case = _load(folder)
-    got = _replay(connector, case, folder)
+    got = _replay(connector, folder)
     file = folder / "expected.json"
     if not file.is_file():
         return Result(folder.name, got, ["expected.json is missing; write it with: ioc connector test NAME --accept, then read it"])
@@ -87,7 +89,8 @@ def accept(connector: Connector[Any], folder: Path) -> None:
     (folder / "expected.json").write_bytes(msgspec.json.format(msgspec.json.encode(got), indent=2) + b"\n")
 
 
-def _load(folder: Path) -> CaseFile:
+def load(folder: Path) -> CaseFile:
+    """Return a folder's case.yaml; raise `UserError`."""
     try:
         raw = yaml.safe_load((folder / "case.yaml").read_text(encoding="utf-8"))
         return msgspec.convert(raw, CaseFile)
@@ -95,24 +98,64 @@ def _load(folder: Path) -> CaseFile:
         raise UserError(f"{folder.name}/case.yaml: {exc}") from exc
 
 
-def _replay(connector: Connector[Any], case: CaseFile, folder: Path) -> dict[str, Any]:
-    clock, bus, cursors, polls = FrozenClock(case.now.astimezone(UTC)), Collected(), Kept(), [0]
-    problems: list[str] = []
-    with serving(lambda asked: Reply(b"", 404)) as server:
-        server.handler = lambda asked: _answer(asked, case, folder, polls[0], server.url)
-        feed = Feed(**{"feed": "test", "connector": connector.name, "title": Words(vi="", en=""), "url": server.url, "rate_per_s": 10_000, **case.feed})
-        client = Http(feed.url, allowed_hosts=feed.allowed_hosts, rate_per_s=feed.rate_per_s, timeout_s=feed.timeout_s, max_bytes=feed.max_response_bytes, sleep=lambda _s: None)
-        pump = Pump(feed, connector, registry.options_of(connector, feed), areas.load(case.province), client, clock)
-        try:
-            for _ in range(case.polls):
-                polls[0] += 1
-                problems += _poll(pump, bus, cursors)
-                clock.tick(minutes=1)
-            before = len(bus.events)
-            again = _poll(pump, bus, cursors) if case.settles else []
-        finally:
+class Stage:
+    """A case being played: the source served over real HTTP, a clock, a bus and a cursor store that outlive a poll.
+
+    `tamper` changes what the source answers (hostile payloads). `pump()` is a new process: it knows what was saved only.
+    """
+
+    def __init__(self, connector: Connector[Any], folder: Path, tamper: Tamper | None = None, **feed: Any) -> None:
+        self.connector, self.case, self.folder = connector, load(folder), folder
+        self.tamper = tamper
+        self.clock, self.bus, self.cursors = FrozenClock(self.case.now.astimezone(UTC)), Collected(), Kept()
+        self.number = 0  # of the poll that is going on, from 1
+        self._changes = feed
+        self._serving = serving(lambda asked: Reply(b"", 404))
+        self._clients: list[Http] = []
+
+    def __enter__(self) -> Stage:
+        self.server = self._serving.__enter__()
+        self.server.handler = self._answer
+        given = {"feed": "test", "connector": self.connector.name, "title": Words(vi="", en=""), "url": self.server.url, "rate_per_s": 10_000, **self.case.feed, **self._changes}
+        self.feed = Feed(**given)
+        self._pump = self.pump()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for client in self._clients:
             client.close()
-    here = server.url.removeprefix("http://")
+        self._serving.__exit__(None, None, None)
+
+    def _answer(self, asked: Asked) -> Reply:
+        reply = answer(asked, self.case, self.folder, self.number, self.server.url)
+        return self.tamper(asked, reply) if self.tamper else reply
+
+    def pump(self) -> Pump:
+        """Return a new process's pump; `poll` uses it from now on."""
+        feed = self.feed
+        client = Http(feed.url, allowed_hosts=feed.allowed_hosts, rate_per_s=feed.rate_per_s, timeout_s=feed.timeout_s, max_bytes=feed.max_response_bytes, sleep=lambda _s: None)
+        self._clients.append(client)
+        self._pump = Pump(feed, self.connector, registry.options_of(self.connector, feed), areas.load(self.case.province), client, self.clock)
+        return self._pump
+
+    def poll(self, *, again: bool = False) -> list[str]:
+        """Poll once, a minute later than the last; return what went wrong. `again`: the poll that was cut off."""
+        if not again:
+            self.number += 1
+        try:
+            problems = [str(problem) for problem in self._pump.poll(self.bus, self.cursors).problems]
+        except (Retriable, Fatal) as exc:
+            problems = [str(exc)]
+        self.clock.tick(minutes=1)
+        return problems
+
+
+def _replay(connector: Connector[Any], folder: Path) -> dict[str, Any]:
+    with Stage(connector, folder) as stage:
+        bus, problems = stage.bus, [problem for _ in range(stage.case.polls) for problem in stage.poll()]
+        before = len(bus.events)
+        again = stage.poll() if stage.case.settles else []
+        here = stage.server.url.removeprefix("http://")
     got: dict[str, Any] = {"events": [_event(e) for e in bus.events[:before]], "dead_letters": [_letter(x, here) for x in bus.letters]}
     if problems or again:
         got["problems"] = [text.replace(here, "SOURCE") for text in problems]
@@ -121,14 +164,8 @@ def _replay(connector: Connector[Any], case: CaseFile, folder: Path) -> dict[str
     return got
 
 
-def _poll(pump: Pump, bus: Collected, cursors: Kept) -> list[str]:
-    try:
-        return [str(problem) for problem in pump.poll(bus, cursors).problems]
-    except Retriable as exc:
-        return [str(exc)]
-
-
-def _answer(asked: Asked, case: CaseFile, folder: Path, poll: int, url: str) -> Reply:
+def answer(asked: Asked, case: CaseFile, folder: Path, poll: int, url: str) -> Reply:
+    """Return what the case's source answers in this poll."""
     for route in case.serve:
         if route.path == asked.path and route.query.items() <= asked.query.items() and route.poll in (None, poll):
             body = (folder / route.file).read_bytes().replace(b"{{base}}", url.encode()) if route.file else b""

@@ -181,12 +181,21 @@ def _json(text: str, size: int) -> Document:
         return NOT_A_NUMBER
 
     try:
-        value = json.loads(text, parse_constant=constant)
+        value = _mended(json.loads(text, parse_constant=constant))
     except RecursionError as exc:
         raise _too_deep(text) from exc
     except ValueError as exc:
         raise Unreadable("bad_json", f"not readable as JSON: {_reason(exc)}", repair="send valid JSON (RFC 8259)", excerpt=mask_page(text)) from strict
-    return Document("json", value, text, size, not_numbers=True)
+    return Document("json", value, text, size, not_numbers=bool(found))
+
+
+def _mended(value: Any) -> Any:
+    """Return the value with U+FFFD for each half of a character (an escape like \\ud800 alone): no encoding can carry it."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_mended(key): _mended(item) for key, item in value.items()}
+    return [_mended(item) for item in value] if isinstance(value, list) else value
 
 
 def _reason(exc: ValueError) -> str:

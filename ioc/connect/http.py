@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import email.utils
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -88,7 +90,7 @@ class Http:
         self._rate = _Rate(rate_per_s, sleep)
         # trust_env off: a proxy variable of the machine must not see what the province reads.
         self._client = httpx.Client(
-            timeout=timeout_s, follow_redirects=False, trust_env=False, headers=self._headers,
+            timeout=timeout_s, follow_redirects=False, trust_env=False, headers=self._headers, verify=_certificates(),
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
         )  # fmt: skip
         self.bytes_read = 0
@@ -135,8 +137,9 @@ class Http:
     def check_host(self, url: str, what: str) -> None:
         """Raise `Unreadable` when `url` is not on an allowed host."""
         try:
+            url.encode()
             scheme, host, port = _origin(url)
-        except Fatal as exc:
+        except (Fatal, UnicodeEncodeError) as exc:
             raise Unreadable("bad_link", f"{what} is not an http address", repair="send absolute http(s) links") from exc
         same = (scheme, host, port) == (self._scheme, self._host, self._port)
         upgraded = host == self._host and (self._scheme, scheme) == ("http", "https") and (self._port, port) == (80, 443)
@@ -207,6 +210,12 @@ class Http:
 
     def _too_large(self, what: str) -> Unreadable:
         return Unreadable("too_large", f"the answer {what}; at most {self._max_bytes} are read", repair="ask for smaller pages, or raise max_response_bytes")
+
+
+@lru_cache(maxsize=1)
+def _certificates() -> ssl.SSLContext:
+    """Return whom we trust, read once: it takes longer than a poll."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class _Rate:

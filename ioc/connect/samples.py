@@ -22,6 +22,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import zipfile
 from collections import Counter
@@ -72,6 +73,12 @@ class Account(Struct):
     events: int
     dead_letters: dict[str, int]
     problems: list[str]
+
+
+def folder() -> Path | None:
+    """Return where the recorded payloads are (IOC_SAMPLES, or shared/samples beside the checkout), or None."""
+    found = Path(os.environ.get("IOC_SAMPLES") or Path(__file__).resolve().parents[3] / "shared" / "samples")
+    return found if found.is_dir() else None
 
 
 def load(path: Path) -> list[Sample]:
