@@ -10,14 +10,17 @@
       - {path: /api/hoso, query: {trang: "1"}, file: page1.json, poll: 1}
       - {path: /api/hoso, file: page2.json, headers: {Content-Type: application/json}, status: 200}
 
+With `folder: true` the source is a folder instead: `path` is then the name of a file in it (`{path: T11.xlsx, file: t11.xlsx}`).
 `{{base}}` in a recorded file becomes the address of the replaying server. Everything is read over real HTTP.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import msgspec
@@ -30,6 +33,7 @@ from ioc.config import Feed, Words
 from ioc.connect import registry
 from ioc.connect.connector import Connector
 from ioc.connect.errors import Fatal, Retriable
+from ioc.connect.files import Folder
 from ioc.connect.http import Http
 from ioc.connect.pump import Pump
 from ioc.connect.replay import Asked, Collected, Kept, Reply, serving
@@ -58,6 +62,7 @@ class CaseFile(Struct, forbid_unknown_fields=True):
     polls: int = 1
     province: str = "19"
     settles: bool = True
+    folder: bool = False
 
 
 class Result(Struct):
@@ -111,12 +116,14 @@ class Stage:
         self.number = 0  # of the poll that is going on, from 1
         self._changes = feed
         self._serving = serving(lambda asked: Reply(b"", 404))
-        self._clients: list[Http] = []
+        self._clients: list[Http | Folder] = []
+        self._dropped = TemporaryDirectory(prefix="ioc-case-")
 
     def __enter__(self) -> Stage:
         self.server = self._serving.__enter__()
         self.server.handler = self._answer
-        given = {"feed": "test", "connector": self.connector.name, "title": Words(vi="", en=""), "url": self.server.url, "rate_per_s": 10_000, **self.case.feed, **self._changes}
+        url = Path(self._dropped.name).as_uri() if self.case.folder else self.server.url
+        given = {"feed": "test", "connector": self.connector.name, "title": Words(vi="", en=""), "url": url, "rate_per_s": 10_000, **self.case.feed, **self._changes}
         self.feed = Feed(**given)
         self._pump = self.pump()
         return self
@@ -125,6 +132,19 @@ class Stage:
         for client in self._clients:
             client.close()
         self._serving.__exit__(None, None, None)
+        self._dropped.cleanup()
+
+    def _drop(self) -> None:
+        """Put the files of this poll into the folder, as if they had lain there for a while."""
+        for name in {route.path for route in self.case.serve}:
+            reply, file = self._answer(Asked(name, {}, {})), Path(self._dropped.name) / name
+            if reply.status != 200:
+                file.unlink(missing_ok=True)
+                continue
+            body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+            if not file.is_file() or file.read_bytes() != body:
+                file.write_bytes(body)
+                os.utime(file, (1_000_000_000 + self.number,) * 2)
 
     def _answer(self, asked: Asked) -> Reply:
         reply = answer(asked, self.case, self.folder, self.number, self.server.url)
@@ -133,15 +153,22 @@ class Stage:
     def pump(self) -> Pump:
         """Return a new process's pump; `poll` uses it from now on."""
         feed = self.feed
-        client = Http(feed.url, allowed_hosts=feed.allowed_hosts, rate_per_s=feed.rate_per_s, timeout_s=feed.timeout_s, max_bytes=feed.max_response_bytes, sleep=lambda _s: None)
+        client = self._client(feed)
         self._clients.append(client)
         self._pump = Pump(feed, self.connector, registry.options_of(self.connector, feed), areas.load(self.case.province), client, self.clock)
         return self._pump
+
+    def _client(self, feed: Feed) -> Http | Folder:
+        if self.case.folder:
+            return Folder(feed.url, max_bytes=feed.max_response_bytes)
+        return Http(feed.url, allowed_hosts=feed.allowed_hosts, rate_per_s=feed.rate_per_s, timeout_s=feed.timeout_s, max_bytes=feed.max_response_bytes, sleep=lambda _s: None)
 
     def poll(self, *, again: bool = False) -> list[str]:
         """Poll once, a minute later than the last; return what went wrong. `again`: the poll that was cut off."""
         if not again:
             self.number += 1
+        if self.case.folder:
+            self._drop()
         try:
             problems = [str(problem) for problem in self._pump.poll(self.bus, self.cursors).problems]
         except (Retriable, Fatal) as exc:
@@ -155,7 +182,7 @@ def _replay(connector: Connector[Any], folder: Path) -> dict[str, Any]:
         bus, problems = stage.bus, [problem for _ in range(stage.case.polls) for problem in stage.poll()]
         before = len(bus.events)
         again = stage.poll() if stage.case.settles else []
-        here = stage.server.url.removeprefix("http://")
+        here = stage.feed.url.removeprefix("http://")
     got: dict[str, Any] = {"events": [_event(e) for e in bus.events[:before]], "dead_letters": [_letter(x, here) for x in bus.letters]}
     if problems or again:
         got["problems"] = [text.replace(here, "SOURCE") for text in problems]

@@ -24,7 +24,8 @@ from pydantic import BaseModel, ConfigDict
 from ioc.areas import Areas
 from ioc.config import Feed
 from ioc.connect.decode import Defect, Document, NotANumber, Row, decode
-from ioc.connect.errors import Retriable, Skip, Unreachable, Unreadable
+from ioc.connect.errors import Fatal, Retriable, Skip, Unreachable, Unreadable
+from ioc.connect.files import Folder
 from ioc.connect.http import Answer, Http
 from ioc.events import Event, Fact, make
 from ioc.privacy import FieldClass, Masked, mask_page, shown
@@ -82,13 +83,15 @@ class Context(Generic[O_co]):
     source: str
     cursor: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
-    client: Http | None = None
+    client: Http | Folder | None = None
 
     @property
     def http(self) -> Http:
         """Requests to the feed's source."""
         if self.client is None:
             raise RuntimeError("a preview of a file asks no network")
+        if not isinstance(self.client, Http):
+            raise Fatal(f"feed {self.feed.feed}: this connector reads http addresses, no folder")
         return self.client
 
     @property

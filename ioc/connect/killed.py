@@ -116,7 +116,7 @@ def _run(connector: Connector[Any], folder: Path, at: int | None) -> _Outcome:
                 bus.gone()
                 stage.pump()
                 stage.poll(again=True)
-    return _Outcome({event.id for event in bus.events}, {_told(letter, stage.server.url) for letter in bus.letters}, doom.steps)
+    return _Outcome({event.id for event in bus.events}, {_told(letter, stage.feed.url) for letter in bus.letters}, doom.steps)
 
 
 def _told(letter: DeadLetter, url: str) -> str:

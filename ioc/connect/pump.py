@@ -22,6 +22,7 @@ from ioc.config import Feed
 from ioc.connect.connector import Connector, Context, Options, Page
 from ioc.connect.convert import convert_page, page_letter
 from ioc.connect.errors import Retriable, Unreadable
+from ioc.connect.files import Folder
 from ioc.connect.http import Http
 from ioc.connect.ports import Cursors, Publisher
 from ioc.events import DeadLetter
@@ -41,7 +42,7 @@ class Report(Struct):
 class Pump:
     """Reads one feed, poll by poll. Keeps nothing between polls but which page-level failures were already told."""
 
-    def __init__(self, feed: Feed, connector: Connector[Any], options: Options, areas: Areas, client: Http, clock: Clock) -> None:
+    def __init__(self, feed: Feed, connector: Connector[Any], options: Options, areas: Areas, client: Http | Folder, clock: Clock) -> None:
         self.feed = feed
         self.connector = connector
         self._options = options

@@ -1,9 +1,10 @@
-"""Which connectors there are: the folders of `connectors/` whose package exposes CONNECTOR."""
+"""Which connectors there are: the folders of `connectors/` that hold a connector.yaml, or a package that exposes CONNECTOR."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,28 @@ from pydantic import ValidationError
 
 from ioc.config import Feed
 from ioc.connect.connector import Connector, Options
+from ioc.connect.declared import Declared, load
 from ioc.connect.errors import Fatal
 from ioc.errors import UserError
 
+DECLARATION = "connector.yaml"
 PUSH = "push"  # a feed whose source posts CloudEvents itself needs no connector
 
 
 def names() -> list[str]:
     """Return the names of all connectors, sorted."""
     package = importlib.import_module("connectors")
-    return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.ispkg)
+    coded = {found.name for found in pkgutil.iter_modules(package.__path__) if found.ispkg}
+    return sorted(coded | {file.parent.name for file in _home().glob(f"*/{DECLARATION}")})
+
+
+def _home() -> Path:
+    return Path(next(iter(importlib.import_module("connectors").__path__)))
 
 
 def folder(name: str) -> Path:
     """Return the folder of connector `name`, whether or not there is one."""
-    return Path(next(iter(importlib.import_module("connectors").__path__))) / name
+    return _home() / name
 
 
 def get(name: str) -> Connector[Any]:
@@ -33,10 +41,26 @@ def get(name: str) -> Connector[Any]:
     known = names()
     if name not in known:
         raise UserError(f"no connector is called {name!r}; known are {', '.join(known) or 'none'}")
+    declaration = folder(name) / DECLARATION
+    if declaration.is_file():
+        return _declared(declaration, declaration.stat().st_mtime_ns)
     connector = getattr(importlib.import_module(f"connectors.{name}"), "CONNECTOR", None)
     if not isinstance(connector, Connector):
         raise UserError(f"connectors/{name}/__init__.py exposes no CONNECTOR")
     return connector
+
+
+@lru_cache(maxsize=256)
+def _declared(file: Path, changed_ns: int) -> Declared:
+    return load(file)
+
+
+def about(name: str) -> str:
+    """Return in one line what connector `name` reads."""
+    connector = get(name)
+    if isinstance(connector, Declared):
+        return connector.declaration.about
+    return (importlib.import_module(f"connectors.{name}").__doc__ or "").partition("\n")[0]
 
 
 def options_of(connector: Connector[Any], feed: Feed) -> Options:

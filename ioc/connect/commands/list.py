@@ -29,8 +29,7 @@ def list_(as_json: Json = False) -> None:
 
 def _described(name: str, feeds: list[str]) -> dict[str, Any]:
     connector = registry.get(name)
-    about = (__import__(f"connectors.{name}", fromlist=["CONNECTOR"]).__doc__ or "").partition("\n")[0]
     options = [
         {"name": key, "default": field.get_default(call_default_factory=True), "description": field.description or ""} for key, field in connector.options.model_fields.items()
     ]
-    return {"connector": name, "version": connector.version, "about": about, "feeds": feeds, "options": options}
+    return {"connector": name, "version": connector.version, "about": registry.about(name), "feeds": feeds, "options": options}

@@ -1,0 +1,224 @@
+"""A connector.yaml at work: the same Connector an author writes in Python, its three methods driven by the declaration."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from pydantic import ValidationError
+
+from ioc.config import line_of
+from ioc.connect import fields, sheets
+from ioc.connect.connector import Connector, Context, Options, Page, Record, Seen, rows, unknown_layout
+from ioc.connect.declared import paging, values
+from ioc.connect.declared.schema import KINDS, REFERENCE, TIMES, Declaration, FactRule
+from ioc.connect.decode import Document, children, local
+from ioc.connect.errors import Skip, Unreadable
+from ioc.connect.files import Folder, Found, marks
+from ioc.errors import UserError
+from ioc.events import Event, Observation
+
+
+class NoOptions(Options):
+    """A declared connector has none: what differs between feeds is the feed's url."""
+
+
+class Declared(Connector[NoOptions]):
+    """The connector a connector.yaml declares."""
+
+    options = NoOptions
+
+    def __init__(self, name: str, declaration: Declaration) -> None:
+        # The class of a Python connector names it; here each declaration is an object of one class.
+        self.name, self.version = name, declaration.version  # type: ignore[misc]
+        self.declaration = declaration
+        self.exempt = declaration.exempt
+        self.fields = {_plain_path(rule.path or key): rule.field_class for key, rule in declaration.fields.items()}
+        self.columns = tuple(rule.path or key for key, rule in declaration.fields.items() if rule.field_class != "personal")
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def poll(self, context: Context[Any]) -> Iterator[Page]:
+        if isinstance(context.client, Folder):
+            return self._files(context, context.client)
+        return self._answers(context)
+
+    def _answers(self, context: Context[Any]) -> Iterator[Page]:
+        source = self.declaration.source
+        newest = datetime.fromisoformat(context.cursor["newest"]) if "newest" in context.cursor else None
+        asked = (newest or context.oldest) - timedelta(seconds=source.since.overlap_s if newest and source.since else 0)
+        seen = Seen(context.cursor.get("seen"), asked if source.since else None)
+        query: dict[str, Any] = dict(source.query)
+        if source.since:
+            query[source.since.parameter] = _asked(asked, source.since.form, context)
+        for document in paging.documents(self, context, query):
+            fresh = []
+            for record in self.read(document, context):
+                at = self._moment(record, context) if source.since else None
+                if at is not None and at <= context.now + timedelta(days=1):
+                    newest = max(newest or at, at)
+                if seen.new(record.value, at):
+                    fresh.append(record)
+            yield Page(fresh)
+        since = newest - timedelta(seconds=source.since.overlap_s) if newest and source.since else context.oldest
+        yield Page([], {"seen": seen.save(since)} | ({"newest": newest.isoformat()} if newest and source.since else {}))
+
+    def _moment(self, record: Record, context: Context[Any]) -> datetime | None:
+        since = self.declaration.source.since
+        assert since is not None
+        try:
+            found = values.read(record.value, since.field, self.declaration.fields[since.field], context)
+        except (Skip, TypeError, AttributeError):
+            return None  # said when the record is mapped
+        return found if isinstance(found, datetime) else None
+
+    def _files(self, context: Context[Any], folder: Folder) -> Iterator[Page]:
+        known, seen = marks(context.cursor.get("files")), Seen(context.cursor.get("seen"))
+        if not self.declaration.source.files:
+            raise UserError(f"{self.name} reads no folder: its connector.yaml has no source.files")
+        for found in folder.changed(self.declaration.source.files, known):
+            problem: Unreadable | None = found if isinstance(found, Unreadable) else None
+            fresh: list[Record] = []
+            if isinstance(found, Found):
+                known[found.name] = found.mark
+                if not found.same:
+                    try:
+                        fresh = [record for record in self.read(self.decode(found.body), context) if seen.new(record.value, None)]
+                    except Unreadable as exc:
+                        problem = Unreadable(exc.cause, f"{found.name[:100]}: {exc}", repair=exc.repair, excerpt=exc.excerpt)
+            yield Page(fresh, {"files": dict(known), "seen": seen.save(context.oldest)}, [problem] if problem else [])
+
+    def decode(self, body: bytes, content_type: str = "", charset: str = "") -> Document:
+        if body.startswith(b"PK\x03\x04") and sheets.is_workbook(body):
+            return sheets.decode(body, header_rows=self.declaration.source.header_rows, sheet=self.declaration.source.sheet)
+        return super().decode(body, content_type, charset)
+
+    def split(self, document: Document, context: Context[Any]) -> list[Record]:
+        where = self.declaration.source.records
+        if document.kind in ("csv", "ndjson"):
+            if document.kind == "csv" and not set(document.header) & {unicodedata.normalize("NFC", rule.path or key) for key, rule in self.declaration.fields.items()}:
+                raise unknown_layout(document, f"a table with a column of {self.name}", self.columns)
+            return rows(document)
+        if document.kind == "xml":
+            return [Record(children(element)) for element in document.value.iter() if local(element) == where] if where else [Record(children(document.value))]
+        found = values.pick(document.value, where) if where else document.value
+        if isinstance(found, dict) and not where:
+            return [Record(found)]
+        if not isinstance(found, list):
+            raise unknown_layout(document, f"a list at {where!r}" if where else "a list")
+        return [Record(item) for item in found]
+
+    # --- mapping ------------------------------------------------------------------------------------------------
+
+    def map(self, record: Record, context: Context[Any]) -> list[Event]:
+        if not isinstance(record.value, dict):
+            raise Skip("wrong_type", "a record is an object of named fields", repair="send objects")
+        declared = self.declaration
+        read = {name: values.read(record.value, name, rule, context) for name, rule in declared.fields.items() if rule.field_class != "personal"}
+        doubts = [doubt for name, rule in declared.fields.items() if (doubt := _doubt(name, read.get(name), rule.low, rule.high))]
+        subject = fields.identifier({"subject": _subject(declared.subject, read)}, "subject")
+        at, period = _when(read.get(declared.time[1:]) if declared.time else None, context)
+        if declared.time and at is None:
+            raise Skip("missing_time", f"{declared.fields[declared.time[1:]].path or declared.time[1:]} is empty", field=declared.time[1:], repair="send when it was so")
+        events = [event for fact in declared.facts if (event := _fact(fact, read, subject, at or context.now, period, doubts, context)) is not None]
+        if not events:
+            raise Skip("out_of_scope", "the record holds none of the values this connector reads", repair="leave the row out, or fill it")
+        return events
+
+
+def _subject(text: str, read: dict[str, Any]) -> str | None:
+    names = REFERENCE.findall(text)
+    if any(read.get(name) is None for name in names):
+        raise Skip("missing_id", f"{', '.join(name for name in names if read.get(name) is None)} is missing: nothing tells this record from another", field=names[0], repair="send it, the same each time")
+    return str(_filled(text, read))
+
+
+def _when(value: Any, context: Context[Any]) -> tuple[datetime | None, str]:
+    """Return the instant, and the reference period where the time is a month."""
+    if isinstance(value, datetime):
+        return value, ""
+    if isinstance(value, date):
+        return datetime.combine(value, time(), tzinfo=context.zone).astimezone(UTC), f"{value:%Y-%m}"
+    return None, ""
+
+
+def _doubt(name: str, value: Any, low: float | None, high: float | None) -> str:
+    if value is None or isinstance(value, str | bool | datetime | date):
+        return ""
+    if low is not None and value < low:
+        return f"{name} {value} is below {low:g}"
+    return f"{name} {value} is above {high:g}" if high is not None and value > high else ""
+
+
+def _filled(template: Any, read: dict[str, Any]) -> Any:
+    """Put values into a text; a lone $name keeps its type, and an unknown one is None."""
+    if isinstance(template, dict):
+        filled = {key: _filled(item, read) for key, item in template.items()}
+        return {key: str(item) for key, item in filled.items() if item is not None}
+    if not isinstance(template, str) or "$" not in template:
+        return template
+    if REFERENCE.fullmatch(template):
+        return read.get(template[1:])
+    names = REFERENCE.findall(template)
+    return None if any(read.get(name) is None for name in names) else REFERENCE.sub(lambda m: str(read[m[1]]), template)
+
+
+def _fact(fact: FactRule, read: dict[str, Any], subject: str, at: datetime, period: str, doubts: list[str], context: Context[Any]) -> Event | None:
+    kind = KINDS[fact.kind]
+    filled = {name: _filled(template, read) for name, template in fact.rule.items()}
+    if kind is Observation:
+        if filled["value"] is None and not filled.get("deleted"):
+            return None
+        if period and "period" not in filled:
+            filled["period"] = period
+        filled = {name: value for name, value in filled.items() if value is not None or name == "value"}
+    for name in TIMES:
+        if isinstance(filled.get(name), datetime):
+            filled[name] = filled[name].isoformat()
+    for name in ("lat", "lon"):
+        if filled.get(name) is not None:
+            filled[name] = float(filled[name])
+    if doubts and not filled.get("doubt"):
+        filled["doubt"] = "; ".join(doubts)
+    if filled.get("lat") is not None and filled.get("lon") is not None and not filled.get("area"):
+        place = context.place(filled["lat"], filled["lon"])
+        filled |= {"area": place.area, "lat": place.lat, "lon": place.lon} | ({"doubt": place.doubt} if place.doubt else {})
+    try:
+        data = msgspec.convert(filled, kind)
+    except msgspec.ValidationError as exc:
+        raise Skip("wrong_type", f"{fact.kind}: {exc}", repair="look at the fact's rule in connector.yaml") from exc
+    return context.event(subject, at, data)
+
+
+def _asked(at: datetime, form: str, context: Context[Any]) -> str:
+    if form == "epoch":
+        return str(int(at.timestamp()))
+    return at.astimezone(context.zone).date().isoformat() if form == "date" else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _plain_path(path: str) -> str:
+    """A path as the privacy guard knows it: lists are transparent."""
+    return ".".join(step for step in path.split(".") if not step.isdigit())
+
+
+def load(file: Path) -> Declared:
+    """Return the connector declared in `file`; raise `UserError` with file, line and what to do."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        raw = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UserError(f"{file}: cannot be read: {exc}") from exc
+    except yaml.YAMLError as exc:
+        raise UserError(f"{file}: not valid YAML: {exc}") from exc
+    if not isinstance(raw, dict):
+        raise UserError(f"{file}: the top level must be a mapping such as 'about:'")
+    try:
+        return Declared(file.parent.name, Declaration.model_validate(raw))
+    except ValidationError as exc:
+        problems = [f"line {line_of(text, error['loc'])}: {'.'.join(map(str, error['loc'])) or 'connector'}: {error['msg'].removeprefix('Value error, ')}" for error in exc.errors()]
+        raise UserError(f"{file}: " + "; ".join(problems)) from exc

@@ -1,0 +1,157 @@
+"""What may stand in a connector.yaml. Every name and sentence here is the reference of docs/connectors.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ioc.events import Asset, Case, Observation
+from ioc.privacy import FieldClass
+from ioc.units import UnknownUnit, normal
+
+REFERENCE = re.compile(r"\$(\w+)")
+KINDS: dict[str, type[Any]] = {"observation": Observation, "case": Case, "asset": Asset}
+TIMES = ("opened_at", "due_at", "closed_at", "version")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Paging(_Part):
+    """How to come to the next page."""
+
+    by: Literal["page", "offset", "token", "next", "link"] = Field(description="page: a number; offset: how many records came before; token: a value of the answer; next: a link in the answer; link: the header Link, rel=next.")
+    parameter: str = Field("", description="Query parameter of the page number, the offset or the token.")
+    first: int = Field(1, ge=0, description="Number of the first page.")
+    size_parameter: str = Field("", description="Query parameter of the page size.")
+    size: int = Field(100, ge=1, le=10_000, description="Records a page.")
+    value: str = Field("", description="Dotted path in the answer to the token or the next link.")
+    pages: str = Field("", description="Dotted path to the number of pages, where the answer says it; else an empty page ends the walk.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Paging:
+        if self.by in ("page", "offset", "token") and not self.parameter:
+            raise ValueError(f"paging by {self.by} needs parameter: the name of the query parameter")
+        if self.by in ("token", "next") and not self.value:
+            raise ValueError(f"paging by {self.by} needs value: the dotted path in the answer")
+        return self
+
+
+class Since(_Part):
+    """Asks only for what changed: the newest value of a field goes into the next poll's query."""
+
+    parameter: str = Field(description="Query parameter.")
+    field: str = Field(description="The field (of type time or date) it is taken from.")
+    form: Literal["iso", "date", "epoch"] = Field("iso", description="iso: 2026-11-22T01:00:00Z; date: 2026-11-22; epoch: seconds since 1970.")
+    overlap_s: int = Field(300, ge=0, le=2_678_400, description="How much further back is asked, so that nothing is missed.")
+
+
+class Source(_Part):
+    """Where the records are. The address itself is the feed's `url`: http(s)://, or file:// for a folder."""
+
+    path: str = Field("", description="Path below the feed's url.")
+    files: str = Field("", description="For a feed whose url is a folder (file://): which files, for example '*.xlsx'. Each complete file is read once; one that changed is read again.")
+    query: dict[str, str | int] = Field(default_factory=dict, description="Query parameters of every request.")
+    records: str = Field("", description="JSON: dotted path to the list ('' when the answer is the list). XML: name of the element that is a record.")
+    header_rows: int = Field(1, ge=1, le=3, description="Spreadsheets: how many rows the header has; merged headings above are put before those below.")
+    sheet: str = Field("", description="Spreadsheets: name of the sheet; the first one without it.")
+    paging: Paging | None = Field(None, description="How to come to the next page.")
+    since: Since | None = Field(None, description="How to ask only for what changed.")
+
+
+class FieldRule(_Part):
+    """One field of a record."""
+
+    path: str = Field("", description="Dotted path in the record, or the column; the field's own name without it.")
+    type: Literal["text", "code", "number", "count", "rating", "flag", "time", "date", "month", "area", "area_name"] = Field("text", description="What it must be; anything else is a dead letter.")
+    field_class: FieldClass = Field(alias="class", description="public, internal or personal; a personal field is never read.")
+    required: bool = Field(False, description="Empty is a dead letter.")
+    values: dict[str, str | bool | None] = Field(default_factory=dict, description="What the source's words mean; any other word is a dead letter.")
+    low: float | None = Field(None, description="Below it a number is kept and marked as doubtful.")
+    high: float | None = Field(None, description="Above it a number is kept and marked as doubtful.")
+    decimal: Literal["point", "comma", "either"] = Field("either", description="How a number in a text writes its decimals; 'either' refuses what could be both (1,234).")
+    end_of_day: bool = Field(False, description="A date is the last second of that day (due dates), not its first.")
+
+    @model_validator(mode="after")
+    def _sense(self) -> FieldRule:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}")
+        return self
+
+
+class FactRule(_Part):
+    """One fact a record becomes. In every text `$name` is the value of a field; a lone `$name` keeps its type."""
+
+    observation: dict[str, Any] | None = Field(None, description="metric, value, unit, area, period, ...: ioc.events.Observation. Left out where the value is empty.")
+    case: dict[str, Any] | None = Field(None, description="status, category, opened_at, due_at, ...: ioc.events.Case.")
+    asset: dict[str, Any] | None = Field(None, description="kind, name, state, lat, lon, ...: ioc.events.Asset.")
+
+    @model_validator(mode="after")
+    def _one(self) -> FactRule:
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError("name exactly one of observation, case, asset")
+        kind, rule = given[0], getattr(self, given[0])
+        known = set(KINDS[kind].__struct_fields__)
+        if unknown := sorted(set(rule) - known):
+            raise ValueError(f"{kind} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        if kind == "observation":
+            if missing := [name for name in ("metric", "value") if name not in rule]:
+                raise ValueError(f"observation needs {', '.join(missing)}")
+            unit = str(rule.get("unit", "1"))
+            try:
+                "$" in unit or normal(unit)
+            except UnknownUnit as exc:
+                raise ValueError(str(exc)) from exc
+        return self
+
+    @property
+    def kind(self) -> str:
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        found: dict[str, Any] = getattr(self, self.kind)
+        return found
+
+
+class Declaration(_Part):
+    """A whole connector.yaml."""
+
+    about: str = Field(min_length=1, description="One line: what it reads.")
+    version: str = Field("1", description="Goes up when the same record becomes another fact.")
+    source: Source = Field(default_factory=Source, description="Where the records are.")
+    fields: dict[str, FieldRule] = Field(min_length=1, description="The fields of a record; what is not named is personal, and never read.")
+    subject: str = Field(description="What tells one thing from another, for example 'lot-$id'; the same each time.")
+    time: str = Field("", description="When it was so: a field of type time, date or month. Without it, when we looked.")
+    facts: list[FactRule] = Field(min_length=1, description="What a record becomes.")
+    exempt: dict[str, str] = Field(default_factory=dict, description="A rule of `ioc connector grade` that cannot be kept, and why.")
+
+    @model_validator(mode="after")
+    def _references(self) -> Declaration:
+        for where, text in self._texts():
+            for name in REFERENCE.findall(text):
+                if name not in self.fields:
+                    raise ValueError(f"{where}: ${name} is no field; fields are {', '.join(self.fields)}")
+                if self.fields[name].field_class == "personal":
+                    raise ValueError(f"{where}: ${name} is personal and may not be used")
+        if self.time and not (REFERENCE.fullmatch(self.time) and self.fields[self.time[1:]].type in ("time", "date", "month")):
+            raise ValueError(f"time: {self.time!r} is not $field of type time, date or month")
+        if self.source.since and self.source.since.field not in self.fields:
+            raise ValueError(f"source.since.field: {self.source.since.field} is no field; fields are {', '.join(self.fields)}")
+        if not REFERENCE.search(self.subject):
+            raise ValueError("subject names no field: all records would be one thing")
+        return self
+
+    def _texts(self) -> Iterator[tuple[str, str]]:
+        yield "subject", self.subject
+        yield "time", self.time
+        for i, fact in enumerate(self.facts):
+            for name, value in fact.rule.items():
+                for text in value.values() if isinstance(value, dict) else [value]:
+                    if isinstance(text, str):
+                        yield f"facts[{i}].{fact.kind}.{name}", text
