@@ -120,7 +120,7 @@ class Declared(Connector[NoOptions]):
             raise Skip("wrong_type", "a record is an object of named fields", repair="send objects")
         declared = self.declaration
         read = {name: values.read(record.value, name, rule, context) for name, rule in declared.fields.items() if rule.field_class != "personal"}
-        doubts = [doubt for name, rule in declared.fields.items() if (doubt := _doubt(name, read.get(name), rule.low, rule.high))]
+        doubts = {name: doubt for name, rule in declared.fields.items() if (doubt := _doubt(name, read.get(name), rule.low, rule.high))}
         subject = fields.identifier({"subject": _subject(declared.subject, read)}, "subject")
         at, period = _when(read.get(declared.time[1:]) if declared.time else None, context)
         if declared.time and at is None:
@@ -168,7 +168,7 @@ def _filled(template: Any, read: dict[str, Any]) -> Any:
     return None if any(read.get(name) is None for name in names) else REFERENCE.sub(lambda m: str(read[m[1]]), template)
 
 
-def _fact(fact: FactRule, read: dict[str, Any], subject: str, at: datetime, period: str, doubts: list[str], context: Context[Any]) -> Event | None:
+def _fact(fact: FactRule, read: dict[str, Any], subject: str, at: datetime, period: str, doubts: dict[str, str], context: Context[Any]) -> Event | None:
     kind = KINDS[fact.kind]
     filled = {name: _filled(template, read) for name, template in fact.rule.items()}
     if kind is Observation:
@@ -183,8 +183,9 @@ def _fact(fact: FactRule, read: dict[str, Any], subject: str, at: datetime, peri
     for name in ("lat", "lon"):
         if filled.get(name) is not None:
             filled[name] = float(filled[name])
-    if doubts and not filled.get("doubt"):
-        filled["doubt"] = "; ".join(doubts)
+    used = set(REFERENCE.findall(str(fact.rule)))
+    if (said := [doubt for name, doubt in doubts.items() if name in used]) and not filled.get("doubt"):
+        filled["doubt"] = "; ".join(said)
     if filled.get("lat") is not None and filled.get("lon") is not None and not filled.get("area"):
         place = context.place(filled["lat"], filled["lon"])
         filled |= {"area": place.area, "lat": place.lat, "lon": place.lon} | ({"doubt": place.doubt} if place.doubt else {})

@@ -1,4 +1,4 @@
-"""The five simulated sources keep their protocols, tell no real person's name, and show what they say is true."""
+"""The simulated sources keep their protocols, tell no real person's name, and show what they say is true."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from typing import Any
 import pytest
 from defusedxml import ElementTree
 
+from ioc import areas
 from ioc.clock import ICT
+from ioc.config import Feed, Words
+from ioc.connect import Context, registry
+from ioc.connect.preview import preview
+from ioc.events import Observation
 
 FEEDS = ["e-documents", "education", "health", "incident-reports", "public-services"]
+SHEETS = ["tourism"]  # feeds of numbers, not of cases
 EDXML = "{http://www.mic.gov.vn/TBT/QCVN_102_2016}"
 V311 = "/incident-reports/open311/v2"
 ROSTER = "/education/ims/oneroster/rostering/v1p2"
@@ -85,7 +91,7 @@ READ: dict[str, Callable[[World], dict[str, str]]] = {
 # -- all sources --------------------------------------------------------------------------------------------------------
 def test_it_lists_its_feeds_and_faults(world: World) -> None:
     index = world.get("/")
-    assert list(index["feeds"]) == FEEDS
+    assert list(index["feeds"]) == sorted(FEEDS + SHEETS)
     assert {"error", "rate_limit", "late", "endless_next"} <= set(index["known_faults"])
 
 
@@ -428,3 +434,18 @@ def test_it_refuses_a_fault_it_does_not_know(fresh: World, wish: object) -> None
     answer = fresh.ask("/control", "POST", json=wish)
     assert answer.status_code == 400 and answer.json()["error"]
     assert fresh.ask("/truth/nope").status_code == 404
+
+
+def test_its_spreadsheet_is_read_by_the_connector_and_says_what_the_truth_says(world: World) -> None:
+    body = world.ask("/tourism/daily.xlsx").content
+    connector = registry.get("tourism")
+    feed = Feed(feed="tourism", connector="tourism", title=Words(vi="", en=""), url="http://127.0.0.1")
+    got = preview(connector, Context(feed, connector.options(), areas.load("19"), world.province.clock(), "/test"), body)
+    assert got.letters == []
+    told = {row["id"]: row for row in world.truth("tourism")}
+    assert got.records == len(told) == 15 * 6
+    days = {event.time.astimezone(ICT).date().isoformat() for event in got.events}
+    for event in got.events:
+        if isinstance(event.data, Observation) and event.data.metric == "visitors.domestic":
+            assert event.data.value == told[f"{event.subject} {event.time.astimezone(ICT).date()}"]["domestic"]
+    assert len(days) == 15
