@@ -152,7 +152,7 @@ def measure(it: Rig, rates: tuple[int, ...], seconds: float) -> tuple[dict[str, 
         publisher.ensure_topics([FEED])
         browser = pw.chromium.launch(executable_path=found.chromium(), args=CHROMIUM)
         page = browser.new_page(viewport={"width": 1920, "height": 1080})
-        page.goto(f"http://127.0.0.1:{port}/wall")
+        page.goto(f"http://127.0.0.1:{port}/wall/overview")
         page.wait_for_selector("[data-scene]")
         view = page.evaluate("document.querySelector('[data-view]').dataset.view")
         watch = Watch(dsn, port, view)

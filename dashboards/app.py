@@ -91,9 +91,10 @@ def _serve_static(api: fastapi.FastAPI, context: Context) -> None:
 
 def _register(hub: Views, context: Context, scenes: Mapping[str, Scene]) -> None:
     for lang in LANGS:
-        for scene in scenes.values():
-            mapped = [scene.map.kpi] if scene.map else []
-            hub.add_view(wall_page.view_name(scene, lang), wall_page.render(scene, context, lang), mapped)
+        turns = [[scene] for scene in scenes.values()]
+        for turn in [*turns, list(scenes.values())] if len(turns) > 1 else turns:
+            mapped = list(dict.fromkeys(scene.map.kpi for scene in turn if scene.map))
+            hub.add_view(wall_page.view_name(turn, lang), wall_page.render(turn, context, lang), mapped)
         hub.add_view(leaders_page.view_name(lang), leaders_page.render(context, lang))
         hub.add_view(operations_page.view_name(lang), operations_page.render(context, lang))
         for kpi in context.kpis:
@@ -116,9 +117,9 @@ def page_at(path: str, lang: Lang, context: Context, scenes: Mapping[str, Scene]
         case ["operations"]:
             return operations_page.layout(context, lang)
         case ["wall"]:
-            return wall_page.layout(next(iter(scenes.values())), context, lang)
+            return wall_page.layout(list(scenes.values()), context, lang)
         case ["wall", name] if name in scenes:
-            return wall_page.layout(scenes[name], context, lang)
+            return wall_page.layout([scenes[name]], context, lang)
         case ["kpi", kpi]:
             return kpi_page.layout(kpi, context, lang)
     link = html.A(say("nav.back", lang), href=f"/?lang={lang}")

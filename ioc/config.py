@@ -117,11 +117,20 @@ class Kpis(_Model):
     targets: dict[str, float] = Field(default_factory=dict, description="This province's targets, by KPI.")
 
 
+class Dimming(_Model):
+    """The wall at night: darker, for eyes and for the panels."""
+
+    hours: str = Field("22:00-05:30", pattern=r"^([01]\d|2[0-4]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d$", description="From-to, the province's time; may go over midnight.")
+    level: float = Field(0.6, ge=0.2, le=1, description="Brightness meanwhile; 1 turns dimming off.")
+
+
 class Scenes(_Model):
-    folder: Path = Path("dashboards/scenes")
-    use: list[str] = Field(default_factory=lambda: ["overview"])
-    viewing_distance_m: float = Field(5.0, gt=0.3, le=50)
-    pixel_pitch_mm: float = Field(0.634, gt=0.05, le=20)
+    folder: Path = Field(Path("dashboards/scenes"), description="Folder of the scenes, one YAML file each.")
+    use: list[str] = Field(default_factory=lambda: ["overview"], description="The scenes /wall shows, in this order.")
+    dwell_s: float = Field(30, ge=5, le=86_400, description="How long a scene stays before the next one comes.")
+    viewing_distance_m: float = Field(5.0, gt=0.3, le=50, description="From where the wall is read.")
+    pixel_pitch_mm: float = Field(0.634, gt=0.05, le=20, description="Distance of two pixels of the wall; 0.634 for a 55-inch panel of 1920 pixels.")
+    dimming: Dimming = Dimming()
 
 
 class Config(BaseSettings):

@@ -17,6 +17,7 @@
   let closedAt = null;
   let lostSince = null;
   let denied = false;
+  let newer = null; // a version of the page that waits for its moment
 
   const root = () => document.querySelector("[data-view]");
   const now = () => new Date(Date.now() + offset);
@@ -86,12 +87,25 @@
     document.documentElement.dataset.live = String(Date.now());
   }
 
-  // The server runs another version than the page came from: load the new page, once.
+  // The server runs another version than the page came from: load the new page, once. A wall that turns scenes does it
+  // between two of them (scenes.js asks `boundary`); meanwhile its values go on.
   function otherVersion(version) {
     const page = root();
     if (!page || !page.dataset.version || page.dataset.version === version) return false;
     if (sessionStorage.getItem("ioc-reloaded-for") === version) return false;
-    sessionStorage.setItem("ioc-reloaded-for", version);
+    newer = version;
+    return turning() ? false : boundary();
+  }
+
+  function turning() {
+    const scenes = window.ioc_scenes && root().dataset.scenes ? window.ioc_scenes.list() : [];
+    return scenes.length > 1 && root().dataset.paused !== "true";
+  }
+
+  function boundary() {
+    if (newer === null) return false;
+    sessionStorage.setItem("ioc-reloaded-for", newer);
+    newer = null;
     location.reload();
     return true;
   }
@@ -172,6 +186,7 @@
   }
 
   setInterval(watch, 250);
+  window.ioc_live = { now, boundary };
   tick();
   new MutationObserver(() => {
     const page = root();

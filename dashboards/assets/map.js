@@ -9,12 +9,13 @@
   let deck = null;
   let shapes = null;
   let starting = null;
-  let wanted = null; // the newest [areas, incidents, assets, spec]
+  let wanted = null; // the newest [areas by scene, incidents, assets, spec]
   let drawn = [null, null, null];
   let rows = { areas: [], incidents: [], assets: [] };
   let text = 0; // size of a label, px
   let world = 1; // px around the Earth at the camera's zoom
   let count = 0;
+  let fitted = ""; // the size the camera was set for
 
   const canvasRoot = () => document.getElementById("map-canvas");
 
@@ -83,7 +84,7 @@
   // The whole province in what the legend leaves free, with room for names at the edges.
   function camera(spec) {
     const box = canvasRoot().getBoundingClientRect();
-    const legend = document.querySelector(".legend-symbols");
+    const legend = [...document.querySelectorAll(".legend-symbols")].find((node) => node.offsetParent);
     const taken = legend ? Math.max(0, legend.getBoundingClientRect().right - box.left) : 0;
     const room = { width: box.width - taken - text, height: box.height - 0.8 * text };
     const [west, south, east, north] = spec.bounds;
@@ -104,8 +105,32 @@
 
   // ---- drawing ----------------------------------------------------------------------------------------------
 
+  // Which scene is on, and what of the map belongs to it.
+  function scene() {
+    const found = window.ioc_scenes && window.ioc_scenes.current();
+    return found && found.map ? found : null;
+  }
+
+  function say(areas) {
+    const map = document.getElementById("map");
+    const mine = areas[(scene() || {}).name] || Object.values(areas)[0];
+    if (!mine) return null;
+    map.dataset.map = mine.kpi;
+    map.dataset.state = mine.state;
+    map.dataset.asOf = mine.as_of;
+    map.setAttribute("aria-label", mine.label);
+    return mine.classes;
+  }
+
+  const key = (value) => JSON.stringify(value);
+  const NONE = [];
+
   function refresh(changedAll) {
-    const [areas, incidents, assets, spec] = wanted;
+    const [all, allIncidents, allAssets, spec] = wanted;
+    const on = (scene() || {}).map || { incidents: true, assets: true };
+    const areas = key(say(all));
+    const incidents = on.incidents ? allIncidents : NONE;
+    const assets = on.assets ? allAssets : NONE;
     let changed = changedAll;
     const size = labelSize();
     if (size !== text) {
@@ -113,7 +138,7 @@
       changed = true;
       drawn = [null, null, null];
     }
-    if (drawn[0] !== areas || changedAll) (rows.areas = areaRows(areas, spec)), (changed = true);
+    if (drawn[0] !== areas || changedAll) (rows.areas = areaRows(JSON.parse(areas), spec)), (changed = true);
     if (drawn[1] !== incidents || changedAll || changed) (rows.incidents = pointRows(incidents, spec)), (changed = true);
     if (drawn[2] !== assets || changedAll || changed) (rows.assets = pointRows(assets, spec)), (changed = true);
     drawn = [areas, incidents, assets];
@@ -124,6 +149,9 @@
   }
 
   function create(spec) {
+    const box = canvasRoot().getBoundingClientRect();
+    fitted = Math.round(box.width) + "x" + Math.round(box.height);
+    sizes.observe(canvasRoot());
     const holder = document.createElement("div");
     holder.className = "map-deck";
     canvasRoot().appendChild(holder);
@@ -170,6 +198,7 @@
     map(areas, incidents, assets, spec) {
       if (!spec || areas === undefined || areas === null) return window.dash_clientside.no_update;
       wanted = [areas, incidents, assets, spec];
+      say(areas);
       if (!starting) starting = prepare(spec).catch((problem) => refuse(String(problem)));
       starting.then(() => {
         if (shapes) requestAnimationFrame(() => refresh(false));
@@ -178,15 +207,27 @@
     },
   };
 
+  window.addEventListener("ioc:scene", (event) => {
+    if (!wanted || !event.detail.map) return;
+    say(wanted[0]);
+    if (shapes) requestAnimationFrame(() => refresh(false));
+  });
+
+  // The place of the map changed (another screen, a scene without ticker): the province fills it again.
   let resizing = null;
-  window.addEventListener("resize", () => {
+  function fit() {
     clearTimeout(resizing);
     resizing = setTimeout(() => {
-      if (!deck || !wanted) return;
+      const box = canvasRoot() && canvasRoot().getBoundingClientRect();
+      if (!deck || !wanted || !box || !box.width) return;
+      const size = Math.round(box.width) + "x" + Math.round(box.height);
+      if (size === fitted) return;
+      fitted = size;
       const view = camera(wanted[3]);
       refresh(true);
       deck.setProps({ initialViewState: view });
     }, 200);
-  });
+  }
+  const sizes = new ResizeObserver(fit);
   window.ioc_map = { drawn: () => count, deck: () => deck };
 })();

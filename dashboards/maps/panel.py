@@ -1,13 +1,15 @@
 """The map on a screen: its frame, legend and stand-in; and what a snapshot changes of it.
 
 Component ids: `map` (the root), `map-canvas` (JavaScript draws here), `map-legend`, `map-ranking` (shown when WebGL
-is refused), and the stores `map-spec` (once), `map-areas`, `map-incidents`, `map-assets`. The hub sends a store only
-when its content changed.
+is refused), and the stores `map-spec` (once), `map-areas` (per scene: KPI, freshness, classes), `map-incidents`,
+`map-assets`. The hub sends a store only when its content changed. One map serves all scenes; `assets/map.js` draws the
+one whose turn it is and says on the root which KPI that is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -18,7 +20,7 @@ from dashboards.figures.parts import shape, state_chip, to_json
 from dashboards.figures.ranking import ranking
 from dashboards.maps.classes import breaks, class_of, ranges, shade
 from dashboards.maps.spec import spec
-from dashboards.wall.scene import SceneMap
+from dashboards.wall.scene import Scene, SceneMap
 from dashboards.words import Lang, pick, say
 from ioc.kpi.tile import Tile
 from ioc.live import Point, Props, Snapshot
@@ -26,8 +28,8 @@ from ioc.live import Point, Props, Snapshot
 MAX_POINTS = 2000  # of a layer: beyond this, points cover each other and the choropleth says more
 
 
-def layout(kpi: str, context: Context, lang: Lang) -> Component:
-    """Return the map's frame; `assets/map.js` draws into `map-canvas`."""
+def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
+    """Return the frame of the map of these scenes (each with a map); `assets/map.js` draws into `map-canvas`."""
     geometry = context.shapes
     stores = [dcc.Store(id=f"map-{name}") for name in ("areas", "incidents", "assets")]
     return html.Section(
@@ -40,32 +42,45 @@ def layout(kpi: str, context: Context, lang: Lang) -> Component:
         ],
         id="map",
         className="map",
-        **{"data-map": kpi, "data-state": "never", "data-as-of": "", "aria-label": say("map", lang)},
+        **{"data-map": _map_of(scenes[0]).kpi, "data-state": "never", "data-as-of": "", "aria-label": say("map", lang)},
     )
 
 
-def props(scene_map: SceneMap, snapshot: Snapshot, context: Context, lang: Lang) -> Props:
+def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: Lang) -> Props:
     """Return the map's properties for a snapshot."""
-    tile = snapshot.tiles.get(scene_map.kpi)
-    values = snapshot.by_area.get(scene_map.kpi, {})
-    edges = breaks(values.values(), whole=whole_numbers(tile))
-    areas = {code: _shade(values.get(code), edges) for code in context.areas.communes}
-    incidents = _rows([p for p in snapshot.points if p.layer == "incident"]) if scene_map.incidents else []
-    assets = _rows([p for p in snapshot.points if p.layer == "asset" and p.state != "retired"]) if scene_map.assets else []
-    legend = _legend(scene_map, tile, values, edges, snapshot, context, lang)
-    unit, decimals = (tile.unit, tile.decimals) if tile else ("1", 0)
+    areas: dict[str, dict[str, Any]] = {}
+    legends: list[Component] = []
+    rankings: list[Component] = []
+    for scene in scenes:
+        scene_map = _map_of(scene)
+        tile = snapshot.tiles.get(scene_map.kpi)
+        values = snapshot.by_area.get(scene_map.kpi, {})
+        edges = breaks(values.values(), whole=whole_numbers(tile))
+        unit, decimals = (tile.unit, tile.decimals) if tile else ("1", 0)
+        areas[scene.name] = {
+            "kpi": scene_map.kpi,
+            "state": tile.quality.state if tile else "never",
+            "as_of": iso(tile.as_of) if tile else "",
+            "label": say("map.label", lang, title=pick(tile.title, lang)) if tile else say("map", lang),
+            "classes": {code: _shade(values.get(code), edges) for code in context.areas.communes},
+        }
+        legends.append(html.Div(_legend(scene_map, tile, values, edges, snapshot, context, lang), className="legend-of", **{"data-for": scene.name}))
+        rankings.append(html.Div(ranking(values, context.areas, unit, decimals, lang, most=10), className="ranking-of", **{"data-for": scene.name}))
+    shown = [_map_of(scene) for scene in scenes]
+    incidents = _rows([p for p in snapshot.points if p.layer == "incident"]) if any(m.incidents for m in shown) else []
+    assets = _rows([p for p in snapshot.points if p.layer == "asset" and p.state != "retired"]) if any(m.assets for m in shown) else []
     return {
-        "map": {
-            "data-state": tile.quality.state if tile else "never",
-            "data-as-of": iso(tile.as_of) if tile else "",
-            "aria-label": say("map.label", lang, title=pick(tile.title, lang)) if tile else say("map", lang),
-        },
         "map-areas": {"data": areas},
         "map-incidents": {"data": incidents},
         "map-assets": {"data": assets},
-        "map-legend": {"children": to_json(legend)},
-        "map-ranking": {"children": to_json(ranking(values, context.areas, unit, decimals, lang, most=10))},
+        "map-legend": {"children": to_json(legends)},
+        "map-ranking": {"children": to_json(rankings)},
     }
+
+
+def _map_of(scene: Scene) -> SceneMap:
+    assert scene.map is not None, f"{scene.name} has no map"
+    return scene.map
 
 
 def _shade(value: float | None, edges: list[float]) -> int | None:

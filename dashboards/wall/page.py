@@ -1,6 +1,9 @@
-"""One scene of the wall: its empty frame, and the pure function that fills it from a snapshot."""
+"""The wall: the empty frame of its scenes, and the pure function that fills them from a snapshot."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Sequence
 
 from dash import html
 from dash.development.base_component import Component
@@ -21,67 +24,98 @@ DEFAULT_LETTER = 0.0058
 LEAST_LETTER = 0.00465
 
 
-def view_name(scene: Scene, lang: Lang) -> str:
-    return f"wall/{scene.name}:{lang}"
+def view_name(scenes: Sequence[Scene], lang: Lang) -> str:
+    return f"wall/{scenes[0].name}:{lang}" if len(scenes) == 1 else f"wall:{lang}"
 
 
-def layout(scene: Scene, context: Context, lang: Lang) -> Component:
-    """Return the scene's frame; the live link fills it."""
-    scenes = context.config.scenes
+def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
+    """Return the frame of a wall that shows these scenes by turns; the live link fills it, `assets/scenes.js` turns it.
+
+    Everything of every scene is in it once: a tile that is on three scenes is one tile, the map is one map. What belongs
+    to a scene is shown by rules that `assets/scenes.js` makes of `data-scenes`.
+    """
+    settings = context.config.scenes
     return html.Div(
         [
             *header.link_banner(lang),
-            _header(scene, context, lang),
-            html.Main(_body(scene, context, lang), className="wall-body"),
+            _header(scenes, context, lang),
+            html.Main(_body(scenes, context, lang), className="wall-body"),
+            html.Div(id="wall-help", className="wall-help", hidden=True, role="dialog", **{"aria-label": say("wall.help", lang)}),
         ],
         id="scene",
         className="wall",
         lang=lang,
-        style=_measures(scene, scenes.viewing_distance_m, scenes.pixel_pitch_mm),
+        style=_measures(settings.viewing_distance_m, settings.pixel_pitch_mm),
         **{
-            "data-scene": scene.name,
-            "data-view": view_name(scene, lang),
+            "data-scene": scenes[0].name,
+            "data-scenes": json.dumps([_turn(scene, context, lang) for scene in scenes], ensure_ascii=False),
+            "data-words": json.dumps({name: say(f"wall.{name}", lang) for name in _WORDS}, ensure_ascii=False),
+            "data-dimming": json.dumps(settings.dimming.model_dump()),
+            "data-zone": context.config.timezone,
+            "data-view": view_name(scenes, lang),
             "data-version": context.version,
             "data-theme": "dark",
-            "data-viewing-distance-m": str(scenes.viewing_distance_m),
-            "data-pixel-pitch-mm": str(scenes.pixel_pitch_mm),
+            "data-viewing-distance-m": str(settings.viewing_distance_m),
+            "data-pixel-pitch-mm": str(settings.pixel_pitch_mm),
         },
     )
 
 
-def _measures(scene: Scene, distance_m: float, pitch_mm: float) -> dict[str, str | int]:
-    """Style properties: the grid, and the height of a small letter that a viewer at this distance needs.
+_WORDS = ("help", "paused", "keys", "find", "none")
+
+
+def _turn(scene: Scene, context: Context, lang: Lang) -> dict[str, object]:
+    """What the browser must know of a scene."""
+    return {
+        "name": scene.name,
+        "title": pick(scene.title, lang),
+        "tiles": [{"kpi": kpi, "title": pick(context.kpis[kpi].title, lang)} for kpi in scene.tiles],
+        "columns": scene.columns,
+        "columns_wide": scene.columns_wide,
+        "dwell_s": scene.dwell_s or context.config.scenes.dwell_s,
+        "hours": scene.schedule.hours,
+        "days": scene.schedule.days,
+        "skip": scene.skip_when_empty,
+        "map": scene.map.model_dump() if scene.map else None,
+        "ticker": scene.ticker,
+        "feeds": scene.feeds,
+    }
+
+
+def _measures(distance_m: float, pitch_mm: float) -> dict[str, str | int]:
+    """Style properties: the height of a small letter that a viewer at this distance needs.
 
     Default and least after NUREG-0700 and ISO 9241: 20 and 16 minutes of arc. The style sheet caps them by the tiles.
     """
     px_per_m = 1000 / pitch_mm
     return {
-        "--columns": scene.columns,
-        "--columns-wide": scene.columns_wide,
         "--letter": f"{DEFAULT_LETTER * distance_m * px_per_m:.2f}px",
         "--letter-least": f"{LEAST_LETTER * distance_m * px_per_m:.2f}px",
     }
 
 
-def _header(scene: Scene, context: Context, lang: Lang) -> Component:
+def _header(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
+    titles = [html.Span(pick(scene.title, lang), className="scene-title", **{"data-for": scene.name}) for scene in scenes]
+    marks = html.Span([html.Span(className="scene-mark", **{"data-mark": scene.name}) for scene in scenes], className="scene-marks", **{"aria-hidden": "true"})
+    turning = [marks, html.Span(id="scene-state", className="scene-state")] if len(scenes) > 1 else []
     return html.Header(
         [
-            html.H1([html.Span(context.province(lang), className="province"), html.Span(pick(scene.title, lang), className="scene-title")]),
+            html.H1([html.Span(context.province(lang), className="province"), *titles, *turning]),
             header.clock(lang, context.config.timezone),
         ],
         className="wall-header",
     )
 
 
-def _body(scene: Scene, context: Context, lang: Lang) -> list[Component]:
-    tiles = html.Section([empty_tile(kpi, lang) for kpi in scene.tiles], className="tiles")
+def _body(scenes: Sequence[Scene], context: Context, lang: Lang) -> list[Component]:
+    tiles = html.Section([empty_tile(kpi, lang) for kpi in _tiles(scenes)], className="tiles")
     left: list[Component] = [tiles]
-    if scene.feeds:
+    if any(scene.feeds for scene in scenes):
         left.append(html.Section(id="feeds", className="feed-strip", **{"aria-label": say("feeds", lang)}))
     right: list[Component] = []
-    if scene.map:
-        right.append(panel.layout(scene.map.kpi, context, lang))
-    if scene.ticker:
+    if mapped := [scene for scene in scenes if scene.map]:
+        right.append(panel.layout(mapped, context, lang))
+    if _lines(scenes):
         right.append(html.Section(id="ticker", className="ticker", **{"aria-label": say("latest", lang)}))
     columns: list[Component] = [html.Div(left, className="wall-left")]
     if right:
@@ -89,22 +123,31 @@ def _body(scene: Scene, context: Context, lang: Lang) -> list[Component]:
     return columns
 
 
-def render(scene: Scene, context: Context, lang: Lang) -> Render:
-    """Return the function that turns a snapshot into this scene's properties."""
+def _tiles(scenes: Sequence[Scene]) -> list[str]:
+    """Return the KPIs of all scenes, each once."""
+    return list(dict.fromkeys(kpi for scene in scenes for kpi in scene.tiles))
+
+
+def _lines(scenes: Sequence[Scene]) -> int:
+    return max(scene.ticker for scene in scenes)
+
+
+def render(scenes: Sequence[Scene], context: Context, lang: Lang) -> Render:
+    """Return the function that turns a snapshot into these scenes' properties."""
     titles = context.feed_titles(lang)
+    mapped = [scene for scene in scenes if scene.map]
 
     def props(snapshot: Snapshot) -> Props:
         out: Props = {}
-        for kpi in scene.tiles:
+        for kpi in _tiles(scenes):
             if (value := snapshot.tiles.get(kpi)) is not None:
                 out[tile_id(kpi)] = props_of(tile(value, lang, snapshot.now, context.zone, titles, "wall"))
-        if scene.feeds:
+        if any(scene.feeds for scene in scenes):
             out["feeds"] = {"children": to_json(feed_strip(snapshot.feeds, lang, snapshot.now, context.zone))}
-        if scene.ticker:
-            lines = ticker(snapshot.ticker, context.areas, lang, snapshot.now, context.zone, scene.ticker)
-            out["ticker"] = {"children": to_json(lines)}
-        if scene.map:
-            out |= panel.props(scene.map, snapshot, context, lang)
+        if lines := _lines(scenes):
+            out["ticker"] = {"children": to_json(ticker(snapshot.ticker, context.areas, lang, snapshot.now, context.zone, lines))}
+        if mapped:
+            out |= panel.props(mapped, snapshot, context, lang)
         return out
 
     return props

@@ -1,10 +1,11 @@
-"""A scene: which tiles, which map, how many lines of events. Read from YAML, checked, wrong lines named."""
+"""A scene: which tiles, which map, how many lines of events, when and for how long. Read from YAML, checked, wrong lines named."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -26,6 +27,13 @@ class SceneMap(_Model):
     assets: bool = Field(True, description="Draw facilities and schools.")
 
 
+class Schedule(_Model):
+    """When a scene is shown; outside it the wall goes on to the next one."""
+
+    hours: str = Field("00:00-24:00", pattern=r"^([01]\d|2[0-4]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d$", description="From-to, the province's time; '22:00-05:00' goes over midnight.")
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(default_factory=list, description="Days of the week; none means all.")
+
+
 class Scene(_Model):
     """One scene of the wall. `name` is the file's name without .yaml."""
 
@@ -37,6 +45,9 @@ class Scene(_Model):
     map: SceneMap | None = None
     ticker: int = Field(3, ge=0, le=12, description="Lines of latest events; 0 for none.")
     feeds: bool = Field(True, description="Show the strip of feeds.")
+    dwell_s: float | None = Field(None, ge=5, le=86_400, description="How long it stays; scenes.dwell_s of config.yaml without it.")
+    schedule: Schedule = Schedule()
+    skip_when_empty: bool = Field(True, description="Left out while none of its tiles has a value.")
 
     def rows(self, columns: int) -> int:
         return -(-len(self.tiles) // columns)

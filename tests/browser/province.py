@@ -29,6 +29,7 @@ VALUES: dict[str, float] = {
     "attendance_rate": 97.1, "schools_reporting": 88.4, "students_absent_unexcused": 812, "students_enrolled": 268431,
     "encounters_today": 4127, "emergency_encounters_today": 96, "immunisations_today": 655, "facilities_reporting": 71.3,
     "incidents_opened_today": 63, "incidents_closed_today": 48, "incidents_open": 214, "incidents_overdue": 23,
+    "tourism_visitors_today": 8412, "tourism_international_share": 6.4, "tourism_room_occupancy": 47.3, "tourism_sites_reporting": 100.0,
     "incidents_on_time_rate": 86.9, "incidents_median_hours": 5.3, "incidents_satisfaction": 4.02,
 }  # fmt: skip
 FEED_STATES: dict[str, State] = {"health": "late", "education": "stale"}
@@ -48,7 +49,9 @@ EXPLANATION: dict[str, Any] = {
 
 
 def config(**changes: Any) -> Config:
-    return load(ROOT / "config.yaml").model_copy(update=changes)
+    """Return the shipped configuration, its scenes standing still unless a test turns them."""
+    found = load(ROOT / "config.yaml")
+    return found.model_copy(update={"scenes": found.scenes.model_copy(update={"dwell_s": 86_400.0})} | changes)
 
 
 def catalogue() -> Catalogue:

@@ -15,12 +15,17 @@ from dashboards.maps import panel
 from dashboards.maps.classes import breaks, class_of, nice, ranges, shade
 from dashboards.maps.geometry import MAX_VERTICES, cells, main_communes, shapes
 from dashboards.maps.spec import spec
-from dashboards.wall.scene import SceneMap
+from dashboards.wall.scene import Scene, SceneMap
+from ioc.config import Words
 from ioc.errors import UserError
 from tests.browser import province
 
 AREAS = province.AREAS
 CONTEXT = Context(province.config(), AREAS, province.catalogue(), "1")
+
+
+def with_map(kpi: str, *, assets: bool = True, name: str = "one") -> Scene:
+    return Scene(name=name, title=Words(vi="Một", en="One"), tiles=[kpi], map=SceneMap(kpi=kpi, assets=assets))
 
 
 def test_it_gives_every_commune_a_cell_around_its_own_centroid() -> None:
@@ -107,8 +112,8 @@ def test_it_sends_the_deck_once_and_then_only_rows() -> None:
     drawn = spec(AREAS, [105.0, 21.0, 106.0, 22.0], "vi")
     assert [layer["id"] for layer in drawn["deck"]["layers"]] == ["areas", "assets", "incidents", "labels"]
     assert "http" not in json.dumps(drawn)
-    props = panel.props(SceneMap(kpi="incidents_open"), province.snapshot(), CONTEXT, "vi")
-    assert len(props["map-areas"]["data"]) == 92
+    props = panel.props([with_map(kpi="incidents_open")], province.snapshot(), CONTEXT, "vi")
+    assert len(props["map-areas"]["data"]["one"]["classes"]) == 92
     assert len(props["map-incidents"]["data"]) == 214
     assert {row[2] for row in props["map-incidents"]["data"]} == {"open", "overdue"}
     assert "coordinates" not in json.dumps(props)
@@ -116,15 +121,15 @@ def test_it_sends_the_deck_once_and_then_only_rows() -> None:
 
 
 def test_it_leaves_the_map_alone_when_only_a_tile_changed() -> None:
-    first = panel.props(SceneMap(kpi="incidents_open"), province.snapshot(), CONTEXT, "vi")
-    second = panel.props(SceneMap(kpi="incidents_open"), province.snapshot(2, values={"dossiers_open": 1}), CONTEXT, "vi")
+    first = panel.props([with_map(kpi="incidents_open")], province.snapshot(), CONTEXT, "vi")
+    second = panel.props([with_map(kpi="incidents_open")], province.snapshot(2, values={"dossiers_open": 1}), CONTEXT, "vi")
     assert first == second
 
 
 def test_it_draws_abnormal_points_last_and_says_when_it_caps() -> None:
     shot = province.snapshot()
     many = [p for p in shot.points if p.layer == "incident"] * 12
-    props = panel.props(SceneMap(kpi="incidents_open", assets=False), msgspec.structs.replace(shot, points=many), CONTEXT, "vi")
+    props = panel.props([with_map(kpi="incidents_open", assets=False)], msgspec.structs.replace(shot, points=many), CONTEXT, "vi")
     rows = props["map-incidents"]["data"]
     assert len(rows) == panel.MAX_POINTS
     assert rows[-1][2] == "overdue" and rows[0][2] == "open"
@@ -134,6 +139,15 @@ def test_it_draws_abnormal_points_last_and_says_when_it_caps() -> None:
 
 def test_it_shows_a_map_without_any_value() -> None:
     shot = msgspec.structs.replace(province.snapshot(), by_area={}, tiles={}, points=[])
-    props = panel.props(SceneMap(kpi="incidents_open"), shot, CONTEXT, "en")
-    assert set(props["map-areas"]["data"].values()) == {None}
-    assert props["map"]["data-state"] == "never"
+    props = panel.props([with_map(kpi="incidents_open")], shot, CONTEXT, "en")
+    drawn = props["map-areas"]["data"]["one"]
+    assert set(drawn["classes"].values()) == {None}
+    assert drawn["state"] == "never"
+
+
+def test_one_map_serves_several_scenes() -> None:
+    scenes = [with_map("incidents_open"), with_map("dossiers_overdue", name="two")]
+    props = panel.props(scenes, province.snapshot(), CONTEXT, "vi")
+    assert {name: mine["kpi"] for name, mine in props["map-areas"]["data"].items()} == {"one": "incidents_open", "two": "dossiers_overdue"}
+    assert [child["props"]["data-for"] for child in props["map-legend"]["children"]] == ["one", "two"]
+    assert [child["props"]["data-for"] for child in props["map-ranking"]["children"]] == ["one", "two"]

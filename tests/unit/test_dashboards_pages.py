@@ -25,7 +25,7 @@ from tests.browser import province
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = Context(province.config(), province.AREAS, province.catalogue(), "1")
-SCENES = load(ROOT / "dashboards" / "scenes", ["overview"], CONTEXT.kpis)
+SCENES = load(ROOT / "dashboards" / "scenes", ["overview", "incidents", "education"], CONTEXT.kpis)
 
 
 def nodes(tree: Any) -> Iterator[dict[str, Any]]:
@@ -43,9 +43,10 @@ def ids(page: Component) -> list[str]:
 
 
 def pages(lang: Lang) -> list[tuple[Component, Render]]:
-    scene = SCENES["overview"]
+    one, all_ = [SCENES["overview"]], list(SCENES.values())
     return [
-        (wall_page.layout(scene, CONTEXT, lang), wall_page.render(scene, CONTEXT, lang)),
+        (wall_page.layout(one, CONTEXT, lang), wall_page.render(one, CONTEXT, lang)),
+        (wall_page.layout(all_, CONTEXT, lang), wall_page.render(all_, CONTEXT, lang)),
         (leaders_page.layout(CONTEXT, lang), leaders_page.render(CONTEXT, lang)),
         (operations_page.layout(CONTEXT, lang), operations_page.render(CONTEXT, lang)),
         (kpi_page.layout("incidents_open", CONTEXT, lang), kpi_page.render("incidents_open", CONTEXT, lang)),
@@ -73,7 +74,7 @@ def test_it_shows_every_kpi_in_use_to_leaders() -> None:
 
 
 def test_it_puts_at_least_twelve_tiles_a_map_and_the_ticker_on_the_overview() -> None:
-    found = list(nodes(wall_page.layout(SCENES["overview"], CONTEXT, "vi")))
+    found = list(nodes(wall_page.layout([SCENES["overview"]], CONTEXT, "vi")))
     assert sum("data-kpi" in props for props in found) >= 12
     assert any(props.get("data-map") == "incidents_open" for props in found)
     assert any(props.get("data-scene") == "overview" for props in found)
@@ -83,13 +84,13 @@ def test_it_puts_at_least_twelve_tiles_a_map_and_the_ticker_on_the_overview() ->
 def test_it_derives_letters_from_viewing_distance_and_pixel_pitch() -> None:
     config = province.config()
     far = config.model_copy(update={"scenes": config.scenes.model_copy(update={"viewing_distance_m": 8.0, "pixel_pitch_mm": 0.634})})
-    root = next(nodes(wall_page.layout(SCENES["overview"], Context(far, province.AREAS, province.catalogue(), "1"), "vi")))
+    root = next(nodes(wall_page.layout([SCENES["overview"]], Context(far, province.AREAS, province.catalogue(), "1"), "vi")))
     assert (root["style"]["--letter"], root["style"]["--letter-least"]) == ("73.19px", "58.68px")
 
 
 @pytest.mark.parametrize(
     ("path", "found"),
-    [("/", "leaders:vi"), ("/wall", "wall/overview:vi"), ("/wall/overview", "wall/overview:vi"), ("/operations", "operations:vi"), ("/kpi/incidents_open", "kpi/incidents_open:vi")],
+    [("/", "leaders:vi"), ("/wall", "wall:vi"), ("/wall/overview", "wall/overview:vi"), ("/operations", "operations:vi"), ("/kpi/incidents_open", "kpi/incidents_open:vi")],
 )
 def test_it_finds_the_page_of_an_address(path: str, found: str) -> None:
     assert next(nodes(page_at(path, "vi", CONTEXT, SCENES)))["data-view"] == found
@@ -117,6 +118,9 @@ SCENE = "title: {vi: A, en: B}\ntiles:\n  - dossiers_open\n"
         (SCENE + "  - dossiers_open\n", r"line 4: 'dossiers_open' is on the scene twice"),
         (SCENE + "map:\n  kpi: nothing\n", r"line 5: no KPI is called 'nothing'"),
         (SCENE + "tickers: 3\n", r"line \d+: tickers: Extra inputs are not permitted"),
+        (SCENE + "schedule: {hours: 8-17}\n", r"line 4: schedule.hours"),
+        (SCENE + "schedule: {days: [monday]}\n", r"line 4: schedule.days"),
+        (SCENE + "dwell_s: 1\n", r"line 4: dwell_s: Input should be greater than or equal to 5"),
         (SCENE + "columns: many\n", r"line 4: columns: Input should be a valid integer"),
         ("title: {vi: A, en: B}\ntiles: []\n", r"line 2: tiles: List should have at least 1 item"),
         ("- a\n", r"line 1: a scene is a mapping"),

@@ -1,0 +1,234 @@
+// The wall's scenes: which one is on, what belongs to it, keys, burn-in care, dimming at night. The page is never loaded
+// anew and nothing is unmounted: what a scene shows is a matter of style rules, made once from [data-scenes].
+(function () {
+  "use strict";
+
+  const SHIFT_MS = 60000; // how often the picture moves, against burn-in
+  const SHIFT_PX = 8; // at most this far from its place, in 1080ths of the height
+  const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+  let wall = null;
+  let scenes = [];
+  let words = {};
+  let since = 0; // when the scene came on, ms of performance.now()
+  let paused = false;
+  let step = 0;
+
+  const at = () => scenes.findIndex((scene) => scene.name === wall.dataset.scene);
+  const clock = () => (window.ioc_live ? window.ioc_live.now() : new Date());
+
+  // ---- style rules ----------------------------------------------------------------------------------------------
+
+  function rules() {
+    const lines = [".wall .tiles > .tile, .scene-title, .legend-of, .ranking-of { display: none; }"];
+    for (const scene of scenes) {
+      const on = `.wall[data-scene="${scene.name}"]`;
+      lines.push(`${on} { --columns: ${scene.columns}; --columns-wide: ${scene.columns_wide}; }`);
+      scene.tiles.forEach((tile, i) => lines.push(`${on} .tiles > [data-kpi="${tile.kpi}"] { display: grid; order: ${i}; }`));
+      lines.push(`${on} .scene-title[data-for="${scene.name}"] { display: inline; }`);
+      lines.push(`${on} .legend-of[data-for="${scene.name}"] { display: contents; }`);
+      lines.push(`${on} .ranking-of[data-for="${scene.name}"] { display: block; }`);
+      lines.push(`${on} .scene-mark[data-mark="${scene.name}"] { background: var(--text-colour); }`);
+      if (!scene.ticker) lines.push(`${on} .ticker { display: none; }`);
+      lines.push(`${on} .ticker > :nth-child(n + ${scene.ticker + 1}) { display: none; }`);
+      if (!scene.feeds) lines.push(`${on} .feed-strip { display: none; }`);
+      // Hidden, never taken out: the map keeps its one context.
+      if (!scene.map) lines.push(`${on} .map { position: absolute; visibility: hidden; width: 30vw; height: 60vh; }`);
+      if (!scene.map && !scene.ticker) lines.push(`${on} .wall-body { grid-template-columns: minmax(0, 1fr); } ${on} .wall-right { position: absolute; visibility: hidden; }`);
+    }
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(lines.join("\n"));
+    document.adoptedStyleSheets = [sheet];
+  }
+
+  // ---- turns ----------------------------------------------------------------------------------------------------
+
+  function minutesOf(text) {
+    const [hours, minutes] = text.split(":").map(Number);
+    return hours * 60 + minutes;
+  }
+
+  function within(hours, date) {
+    const [from, to] = hours.split("-").map(minutesOf);
+    const now = date.getHours() * 60 + date.getMinutes();
+    return from <= to ? from <= now && now < to : now >= from || now < to;
+  }
+
+  // The province's wall clock as a Date whose local fields can be read.
+  function there() {
+    return new Date(clock().toLocaleString("en-US", { timeZone: wall.dataset.zone }));
+  }
+
+  function due(scene) {
+    const date = there();
+    if (!within(scene.hours, date) || (scene.days.length && !scene.days.includes(DAYS[date.getDay()]))) return false;
+    return !scene.skip || scene.tiles.some((tile) => (document.getElementById("tile-" + tile.kpi) || { dataset: {} }).dataset.asOf);
+  }
+
+  function show(name) {
+    if (window.ioc_live && window.ioc_live.boundary()) return; // a new version is loaded now, between two scenes
+    since = performance.now();
+    if (wall.dataset.scene === name) return;
+    wall.dataset.scene = name;
+    document.documentElement.dataset.turns = String(Number(document.documentElement.dataset.turns || 0) + 1);
+    window.dispatchEvent(new CustomEvent("ioc:scene", { detail: scenes[at()] }));
+  }
+
+  function go(by) {
+    for (let n = 1; n <= scenes.length; n += 1) {
+      const next = scenes[(at() + by * n + scenes.length * n) % scenes.length];
+      if (due(next) || n === scenes.length) return show(next.name);
+    }
+  }
+
+  function turn() {
+    if (!wall || !wall.isConnected) return;
+    dim();
+    if (!paused && scenes.length && performance.now() - since >= scenes[at()].dwell_s * 1000) go(1);
+  }
+
+  function pause(on) {
+    paused = on;
+    since = performance.now();
+    const state = document.getElementById("scene-state");
+    if (state) state.textContent = on ? "❚❚ " + words.paused : "";
+    wall.dataset.paused = String(on);
+  }
+
+  // ---- care of the panels ------------------------------------------------------------------------------------------
+
+  function shift() {
+    if (!wall || !wall.isConnected) return;
+    step += 1;
+    const unit = window.innerHeight / 1080;
+    const x = Math.round(SHIFT_PX * unit * Math.sin(step * 0.7));
+    const y = Math.round(SHIFT_PX * unit * Math.sin(step * 1.1));
+    wall.style.translate = `${x}px ${y}px`;
+  }
+
+  function dim() {
+    const settings = JSON.parse(wall.dataset.dimming);
+    const dark = settings.level < 1 && within(settings.hours, there());
+    wall.dataset.dimmed = String(dark);
+    wall.style.setProperty("--brightness", dark ? String(settings.level) : "1");
+  }
+
+  // ---- keys and the list -------------------------------------------------------------------------------------------
+
+  function help() {
+    const box = document.getElementById("wall-help");
+    if (!box.hidden) return close();
+    box.replaceChildren(...[words.help, ...words.keys.split("|")].map((line, i) => element(i ? "p" : "h2", line)));
+    box.hidden = false;
+  }
+
+  function element(tag, text) {
+    const node = document.createElement(tag);
+    node.textContent = text;
+    return node;
+  }
+
+  function close() {
+    const box = document.getElementById("wall-help");
+    box.hidden = true;
+    box.replaceChildren();
+  }
+
+  const plain = (text) => text.toLowerCase().normalize("NFD").replace(/\p{M}/gu, "").replace(/đ/g, "d");
+
+  function find() {
+    const box = document.getElementById("wall-help");
+    const input = document.createElement("input");
+    input.type = "search";
+    input.setAttribute("aria-label", words.find);
+    input.placeholder = words.find;
+    const list = document.createElement("div");
+    box.replaceChildren(element("h2", words.find), input, list);
+    box.hidden = false;
+    const all = scenes.flatMap((scene) => [{ title: scene.title, scene: scene.name }, ...scene.tiles.map((tile) => ({ title: tile.title, scene: scene.name, kpi: tile.kpi, of: scene.title }))]);
+    const fill = () => {
+      const found = all.filter((item) => plain(item.title).includes(plain(input.value))).slice(0, 8);
+      list.replaceChildren(...(found.length ? found.map(entry) : [element("p", words.none)]));
+    };
+    input.addEventListener("input", fill);
+    fill();
+    input.focus();
+  }
+
+  function entry(item) {
+    const node = element("button", item.of ? `${item.title} (${item.of})` : item.title);
+    node.type = "button";
+    node.addEventListener("click", () => {
+      close();
+      show(item.scene);
+      pause(true);
+      if (item.kpi) mark(item.kpi);
+    });
+    return node;
+  }
+
+  function mark(kpi) {
+    const tile = document.getElementById("tile-" + kpi);
+    if (!tile) return;
+    tile.setAttribute("data-found", "");
+    setTimeout(() => tile.removeAttribute("data-found"), 8000);
+  }
+
+  function among(buttons, by) {
+    const i = buttons.indexOf(document.activeElement);
+    const next = buttons[(i + by + buttons.length) % buttons.length];
+    if (next) next.focus();
+  }
+
+  function key(event) {
+    if (!wall || !wall.isConnected || event.ctrlKey || event.metaKey || event.altKey) return;
+    const box = document.getElementById("wall-help");
+    if (event.key === "Escape") return close();
+    if (!box.hidden && box.querySelector("input")) {
+      const buttons = [...box.querySelectorAll("button")];
+      if (event.key === "ArrowDown") among(buttons, 1);
+      else if (event.key === "ArrowUp") among(buttons, -1);
+      else if (event.key === "Enter" && document.activeElement.tagName === "INPUT" && buttons[0]) buttons[0].click();
+      else return;
+      return event.preventDefault();
+    }
+    const number = Number(event.key);
+    if (event.key === " ") pause(!paused);
+    else if (event.key === "ArrowRight") go(1);
+    else if (event.key === "ArrowLeft") go(-1);
+    else if (event.key === "f") find();
+    else if (event.key === "?") help();
+    else if (number >= 1 && number <= scenes.length) show(scenes[number - 1].name);
+    else return;
+    event.preventDefault();
+  }
+
+  // ---- begin -------------------------------------------------------------------------------------------------------
+
+  function begin(found) {
+    wall = found;
+    scenes = JSON.parse(wall.dataset.scenes);
+    words = JSON.parse(wall.dataset.words);
+    paused = false;
+    since = performance.now();
+    rules();
+    dim();
+  }
+
+  function look() {
+    const found = document.getElementById("scene");
+    if (found === wall) return;
+    if (found && found.dataset.scenes) begin(found);
+    else if (wall) {
+      wall = null;
+      document.adoptedStyleSheets = [];
+    }
+  }
+
+  new MutationObserver(look).observe(document, { childList: true, subtree: true });
+  window.addEventListener("keydown", key);
+  setInterval(turn, 250);
+  setInterval(shift, SHIFT_MS);
+  window.ioc_scenes = { show, go, shift, current: () => scenes[at()], list: () => scenes };
+  look();
+})();

@@ -1,0 +1,160 @@
+"""The wall turns its scenes without loading or unmounting anything; keys, schedule, burn-in care, dimming, hand-over of versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import province
+from tests.browser.conftest import OpenPage
+from tests.browser.screens import Screens
+from tests.browser.test_screens import COUNT_CONTEXTS, REFUSE_WEBGL, drawn
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NAMES = ["overview", "public-services", "incidents", "health", "education", "tourism"]
+# No scene turns by itself while a test looks; it is told to.
+STILL = "for (const scene of window.ioc_scenes.list()) scene.dwell_s = 1e6;"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Screens]:
+    found = Screens(province.config()).start()
+    yield found
+    found.stop()
+
+
+def on(page: Page) -> str:
+    return str(page.locator("#scene").get_attribute("data-scene"))
+
+
+def shown(page: Page) -> list[str]:
+    found: list[str] = page.evaluate("[...document.querySelectorAll('.tiles > [data-kpi]')].filter((t) => t.offsetParent).sort((a, b) => getComputedStyle(a).order - getComputedStyle(b).order).map((t) => t.dataset.kpi)")
+    return found
+
+
+def test_w12_w15_scenes_turn_in_their_order_on_one_map_without_a_reload(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall", script=COUNT_CONTEXTS))
+    page.evaluate(STILL)
+    page.evaluate("window.mark = 1; window.first = window.ioc_map.deck()")
+    assert on(page) == "overview"
+    seen = {}
+    for _ in NAMES:
+        seen[on(page)] = (shown(page), page.locator("#map").get_attribute("data-map"), page.locator(".scene-title:visible").inner_text())
+        page.evaluate("window.ioc_scenes.list()[window.ioc_scenes.list().findIndex((s) => s.name === window.ioc_scenes.current().name)].dwell_s = 0")
+        page.wait_for_function(f"document.querySelector('#scene').dataset.scene !== '{on(page)}'")
+        page.evaluate(STILL)
+    assert list(seen) == NAMES
+    assert seen["health"] == (["encounters_today", "emergency_encounters_today", "immunisations_today", "facilities_reporting"], "encounters_today", "Y tế")
+    assert len(seen["incidents"][0]) == 12 and seen["incidents"][1] == "incidents_overdue"
+    assert page.evaluate("window.mark === 1 && window.first === window.ioc_map.deck() && window.contexts === 1")
+    assert page.locator("#map canvas").count() == 1
+
+
+def test_w24_the_wall_is_led_by_keys_alone(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall", script=REFUSE_WEBGL))
+    page.evaluate(STILL)
+    press = page.keyboard.press
+    press("ArrowRight")
+    assert on(page) == "public-services"
+    press("ArrowLeft")
+    press("ArrowLeft")
+    assert on(page) == "tourism"
+    press("4")
+    assert on(page) == "health"
+    press("Space")
+    expect(page.locator("#scene-state")).to_contain_text("đang dừng")
+    page.evaluate("for (const scene of window.ioc_scenes.list()) scene.dwell_s = 0")
+    page.wait_for_timeout(700)
+    assert on(page) == "health"
+    page.evaluate(STILL)
+    press("Space")
+    expect(page.locator("#scene-state")).to_be_empty()
+    press("f")
+    page.keyboard.type("hoc sinh vang")  # without marks, as a remote types
+    expect(page.locator("#wall-help button").first).to_have_text("Học sinh vắng không phép trong ngày (Giáo dục)")
+    press("ArrowDown")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    press("Enter")
+    assert on(page) == "education"
+    expect(page.locator("#tile-students_absent_unexcused")).to_have_attribute("data-found", "")
+    press("?")
+    expect(page.locator("#wall-help")).to_contain_text("Phím điều khiển")
+    press("Escape")
+    expect(page.locator("#wall-help")).to_be_hidden()
+
+
+def test_a_scene_keeps_to_its_hours_and_is_left_out_while_it_is_empty(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall", script=REFUSE_WEBGL))
+    page.evaluate(STILL)
+    # 14:32 on a Friday: public services only in the morning, incidents only on Sunday; health has not spoken yet.
+    page.evaluate("const s = window.ioc_scenes.list(); s[1].hours = '07:00-12:00'; s[2].days = ['sun']; for (const t of s[3].tiles) document.getElementById('tile-' + t.kpi).dataset.asOf = ''")
+    page.keyboard.press("ArrowRight")
+    assert on(page) == "education"
+    page.evaluate("window.ioc_scenes.list()[1].hours = '22:00-15:00'")  # over midnight
+    page.evaluate("window.ioc_scenes.show('overview')")
+    page.keyboard.press("ArrowRight")
+    assert on(page) == "public-services"
+
+
+def test_one_scene_can_be_pinned_by_its_address(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall/health", script=REFUSE_WEBGL))
+    assert on(page) == "health"
+    page.evaluate("for (const scene of window.ioc_scenes.list()) scene.dwell_s = 0")
+    page.wait_for_timeout(600)
+    assert on(page) == "health"
+    assert len(shown(page)) == 4
+
+
+def test_w14_the_picture_moves_a_little_and_is_darker_at_night(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall", script=REFUSE_WEBGL))
+    places: list[list[float]] = []
+    for _ in range(40):
+        page.evaluate("window.ioc_scenes.shift()")
+        places.append([float(part.removesuffix("px")) for part in (page.evaluate("document.querySelector('#scene').style.translate") + " 0px").split()[:2]])
+    assert len({tuple(place) for place in places}) > 20
+    assert max(abs(value) for place in places for value in place) <= 24
+    assert "translate" in page.evaluate("getComputedStyle(document.querySelector('#scene')).transitionProperty")  # it glides
+    assert page.locator("#scene").get_attribute("data-dimmed") == "false"
+    screens.show(province.snapshot(3, now=province.NOW + timedelta(hours=9)))  # 23:32
+    page.wait_for_function("document.querySelector('#scene').dataset.dimmed === 'true'")
+    page.wait_for_function("Math.abs(Number(getComputedStyle(document.querySelector('#scene')).opacity) - 0.6) < 0.01", timeout=20_000)
+
+
+def test_w09_a_new_version_is_loaded_once_between_two_scenes(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall", script=REFUSE_WEBGL))
+    page.evaluate(STILL)
+    page.evaluate("window.mark = 1")
+    screens.version = "another"
+    screens.cut()
+    screens.heal()
+    page.wait_for_function("document.documentElement.dataset.link !== 'lost'")
+    screens.show(province.snapshot(5, values={"dossiers_received_today": 1500}))
+    expect(page.locator("#tile-dossiers_received_today")).to_have_attribute("data-value", "1500", timeout=10_000)
+    assert page.evaluate("window.mark") == 1  # values go on, the page stays
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("window.mark === undefined")
+    drawn(page)
+    page.keyboard.press("ArrowRight")
+    page.evaluate("window.mark = 2")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.mark") == 2  # once
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (3840, 2160)])
+def test_nothing_of_any_scene_is_cut_off(screens: Screens, open_page: OpenPage, size: tuple[int, int]) -> None:
+    page = drawn(open_page("/wall", *size, script=REFUSE_WEBGL))
+    page.evaluate(STILL)
+    cut: dict[str, Any] = {}
+    for n, name in enumerate(NAMES, 1):
+        page.keyboard.press(str(n))
+        page.wait_for_timeout(300)
+        over = page.evaluate("[...document.querySelectorAll('.tile-head, .tile-main, .tile-foot, .wall-header, .feed, .legend-title')].filter((x) => x.offsetParent && (x.scrollWidth > x.clientWidth + 1)).map((x) => x.textContent)")
+        if over:
+            cut[name] = over
+    assert cut == {}
