@@ -36,6 +36,7 @@ _UNITS: dict[str, tuple[str, str]] = {
     "{enrolment}": ("lượt", "enrolments"),
     "{school}": ("trường", "schools"),
     "{student}": ("học sinh", "students"),
+    "{warning}": ("cảnh báo", "warnings"),
     "{visitor}": ("lượt khách", "visitors"),
     "{incident}": ("phản ánh", "reports"),
     "{report}": ("phản ánh", "reports"),

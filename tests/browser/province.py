@@ -29,6 +29,7 @@ VALUES: dict[str, float] = {
     "attendance_rate": 97.1, "schools_reporting": 88.4, "students_absent_unexcused": 812, "students_enrolled": 268431,
     "encounters_today": 4127, "emergency_encounters_today": 96, "immunisations_today": 655, "facilities_reporting": 71.3,
     "incidents_opened_today": 63, "incidents_closed_today": 48, "incidents_open": 214, "incidents_overdue": 23,
+    "warnings_in_force": 3, "warnings_severe_in_force": 1, "warnings_issued_today": 4,
     "tourism_visitors_today": 8412, "tourism_international_share": 6.4, "tourism_room_occupancy": 47.3, "tourism_sites_reporting": 100.0,
     "incidents_on_time_rate": 86.9, "incidents_median_hours": 5.3, "incidents_satisfaction": 4.02,
 }  # fmt: skip

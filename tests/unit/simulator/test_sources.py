@@ -23,7 +23,7 @@ from ioc.connect.preview import preview
 from ioc.events import Observation
 
 FEEDS = ["e-documents", "education", "health", "incident-reports", "public-services"]
-SHEETS = ["tourism"]  # feeds of numbers, not of cases
+OTHERS = ["tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
 EDXML = "{http://www.mic.gov.vn/TBT/QCVN_102_2016}"
 V311 = "/incident-reports/open311/v2"
 ROSTER = "/education/ims/oneroster/rostering/v1p2"
@@ -91,7 +91,7 @@ READ: dict[str, Callable[[World], dict[str, str]]] = {
 # -- all sources --------------------------------------------------------------------------------------------------------
 def test_it_lists_its_feeds_and_faults(world: World) -> None:
     index = world.get("/")
-    assert list(index["feeds"]) == sorted(FEEDS + SHEETS)
+    assert list(index["feeds"]) == sorted(FEEDS + OTHERS)
     assert {"error", "rate_limit", "late", "endless_next"} <= set(index["known_faults"])
 
 
@@ -449,3 +449,19 @@ def test_its_spreadsheet_is_read_by_the_connector_and_says_what_the_truth_says(w
         if isinstance(event.data, Observation) and event.data.metric == "visitors.domestic":
             assert event.data.value == told[f"{event.subject} {event.time.astimezone(ICT).date()}"]["domestic"]
     assert len(days) == 15
+
+
+def test_its_warnings_are_cap_and_listed_while_they_are_in_force(world: World) -> None:
+    connector = registry.get("cap")
+    feed = Feed(feed="warnings", connector="cap", title=Words(vi="", en=""), url="http://127.0.0.1")
+    now = world.province.clock()
+    context = Context(feed, connector.options(), areas.load("19"), now, "/test")
+    index = ElementTree.fromstring(world.ask("/warnings/index.atom").content)
+    links = [link.get("href") for link in index.iter("{http://www.w3.org/2005/Atom}link")]
+    listed = {row["id"] for row in world.truth("warnings") if row["status"] == "listed"}
+    assert {link.rpartition("/")[2].removesuffix(".xml") for link in links} == listed
+    for link in links:
+        got = preview(connector, context, world.ask("/warnings" + link.partition("/warnings")[2]).content)
+        assert got.letters == []
+        data = got.events[0].data
+        assert data.opened_at is None or (data.status == "open" and data.title and data.area and data.doubt is None)
