@@ -49,7 +49,7 @@ def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catal
     Raises `UserError` when a scene or the boundaries cannot be used.
     """
     context = Context(config, areas, catalogue, __version__)
-    scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis)
+    scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis, {feed.feed for feed in config.feeds})
     _serve_static(api, context)
     app = dash.Dash(
         "dashboards",

@@ -125,12 +125,26 @@
   const key = (value) => JSON.stringify(value);
   const NONE = [];
 
+  // The rows of the feeds the scene draws; the same list for the same rows, so that nothing is drawn twice.
+  const chosen = new Map();
+  function mine(rows, on, spec) {
+    if (!rows || !on.feeds || !on.feeds.length) return rows;
+    const name = on.feeds.join();
+    const kept = chosen.get(name) || {};
+    const last = kept[rows === wanted[1] ? "incidents" : "assets"];
+    if (last && last.from === rows) return last.found;
+    const found = rows.filter((row) => on.feeds.includes(spec.feeds[row[3]]));
+    kept[rows === wanted[1] ? "incidents" : "assets"] = { from: rows, found };
+    chosen.set(name, kept);
+    return found;
+  }
+
   function refresh(changedAll) {
     const [all, allIncidents, allAssets, spec] = wanted;
     const on = (scene() || {}).map || { incidents: true, assets: true };
     const areas = key(say(all));
-    const incidents = on.incidents ? allIncidents : NONE;
-    const assets = on.assets ? allAssets : NONE;
+    const incidents = on.incidents ? mine(allIncidents, on, spec) : NONE;
+    const assets = on.assets ? mine(allAssets, on, spec) : NONE;
     let changed = changedAll;
     const size = labelSize();
     if (size !== text) {

@@ -37,7 +37,7 @@ def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
             html.Div(id="map-canvas", className="map-canvas"),
             html.Div([html.Div(say("map.refused", lang), className="map-refused"), html.Div(id="map-ranking")], className="map-fallback"),
             html.Div(id="map-legend", className="map-legend"),
-            dcc.Store(id="map-spec", data=spec(context.areas, geometry["bounds"], lang)),
+            dcc.Store(id="map-spec", data=spec(context.areas, geometry["bounds"], lang) | {"feeds": _feeds(context)}),
             *stores,
         ],
         id="map",
@@ -67,8 +67,9 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
         legends.append(html.Div(_legend(scene_map, tile, values, edges, snapshot, context, lang), className="legend-of", **{"data-for": scene.name}))
         rankings.append(html.Div(ranking(values, context.areas, unit, decimals, lang, most=10), className="ranking-of", **{"data-for": scene.name}))
     shown = [_map_of(scene) for scene in scenes]
-    incidents = _rows([p for p in snapshot.points if p.layer == "incident"]) if any(m.incidents for m in shown) else []
-    assets = _rows([p for p in snapshot.points if p.layer == "asset" and p.state != "retired"]) if any(m.assets for m in shown) else []
+    order = {feed: i for i, feed in enumerate(_feeds(context))}
+    incidents = _rows([p for p in snapshot.points if p.layer == "incident"], order) if any(m.incidents for m in shown) else []
+    assets = _rows([p for p in snapshot.points if p.layer == "asset" and p.state != "retired"], order) if any(m.assets for m in shown) else []
     return {
         "map-areas": {"data": areas},
         "map-incidents": {"data": incidents},
@@ -88,9 +89,13 @@ def _shade(value: float | None, edges: list[float]) -> int | None:
     return None if found is None else shade(found, len(edges) + 1)
 
 
-def _rows(points: list[Point]) -> list[list[float | str]]:
-    """Return [lon, lat, style] a point, plain ones first so that the abnormal are drawn on top; capped."""
-    rows: list[list[float | str]] = [[round(p.lon, 5), round(p.lat, 5), _style(p)] for p in points]
+def _feeds(context: Context) -> list[str]:
+    return [feed.feed for feed in context.config.feeds]
+
+
+def _rows(points: list[Point], order: Mapping[str, int]) -> list[list[float | str]]:
+    """Return [lon, lat, style, number of the feed] a point, plain ones first so that the abnormal are drawn on top; capped."""
+    rows: list[list[float | str]] = [[round(p.lon, 5), round(p.lat, 5), _style(p), order.get(p.feed, -1)] for p in points]
     rows.sort(key=lambda row: row[2] in ("overdue", "asset_off"))
     return rows[-MAX_POINTS:]
 
@@ -161,7 +166,7 @@ def _symbols(scene_map: SceneMap, snapshot: Snapshot, lang: Lang) -> list[Compon
     if scene_map.assets:
         out.append(html.Div([shape("map-asset"), html.Span(say("map.asset", lang))]))
     for layer, shown in (("incident", scene_map.incidents), ("asset", scene_map.assets)):
-        total = sum(p.layer == layer for p in snapshot.points)
+        total = sum(p.layer == layer and (not scene_map.feeds or p.feed in scene_map.feeds) for p in snapshot.points)
         if shown and total > MAX_POINTS:
             out.append(html.Div(say("map.capped", lang, shown=MAX_POINTS, all=total)))
     return out

@@ -25,6 +25,7 @@ class SceneMap(_Model):
     kpi: str = Field(description="KPI whose value by commune colours the map.")
     incidents: bool = Field(True, description="Draw the open incidents.")
     assets: bool = Field(True, description="Draw facilities and schools.")
+    feeds: list[str] = Field(default_factory=list, description="Draw only cases and assets of these feeds; without it, of all.")
 
 
 class Schedule(_Model):
@@ -53,8 +54,10 @@ class Scene(_Model):
         return -(-len(self.tiles) // columns)
 
 
-def load(folder: Path, names: list[str], known: Container[str]) -> dict[str, Scene]:
+def load(folder: Path, names: list[str], known: Container[str], feeds: Container[str] | None = None) -> dict[str, Scene]:
     """Return the scenes called `names` from `folder`, in that order; raise `UserError` with file and line.
+
+    `known`: the KPIs in use; `feeds`: those of the configuration (None: not checked).
 
     A relative folder that does not exist from where the program runs is looked for beside this package.
     """
@@ -62,10 +65,10 @@ def load(folder: Path, names: list[str], known: Container[str]) -> dict[str, Sce
         folder = _OURS
     if not names:
         raise UserError("scenes.use is empty: name at least one scene, such as 'overview'")
-    return {name: read(folder / f"{name}.yaml", known) for name in names}
+    return {name: read(folder / f"{name}.yaml", known, feeds) for name in names}
 
 
-def read(path: Path, known: Container[str]) -> Scene:
+def read(path: Path, known: Container[str], feeds: Container[str] | None = None) -> Scene:
     """Return the scene in `path`; raise `UserError` naming the file, the line and the repair."""
     if not NAME.fullmatch(path.stem):
         raise UserError(f"{path}: a scene's file is named with small letters, digits and single dashes")
@@ -87,6 +90,9 @@ def read(path: Path, known: Container[str]) -> Scene:
     except TypeError as exc:
         raise UserError(f"{path}: line 1: {exc}; the keys of a scene are texts, and its name is its file's") from exc
     _check(path, text, scene, known)
+    for i, feed in enumerate(scene.map.feeds if scene.map and feeds is not None else []):
+        if feeds is not None and feed not in feeds:
+            raise UserError(f"{path}: line {line_of(text, ('map', 'feeds', i))}: no feed is called {feed!r}; config.yaml names the feeds")
     return scene
 
 

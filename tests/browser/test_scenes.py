@@ -101,6 +101,18 @@ def test_a_scene_keeps_to_its_hours_and_is_left_out_while_it_is_empty(screens: S
     assert on(page) == "public-services"
 
 
+def test_a_scene_draws_only_what_its_feeds_say(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall"))
+    page.evaluate(STILL)
+    drawn_points = "[window.ioc_map.deck().props.layers.find((l) => l.id === 'incidents').props.data.length, window.ioc_map.deck().props.layers.find((l) => l.id === 'assets').props.data.length]"
+    found = {}
+    for name in ("overview", "incidents", "health", "warnings"):
+        page.evaluate(f"window.ioc_scenes.show('{name}')")
+        page.wait_for_timeout(500)
+        found[name] = page.evaluate(drawn_points)
+    assert found == {"overview": [214, 92], "incidents": [214, 0], "health": [0, 92], "warnings": [0, 0]}
+
+
 def test_one_scene_can_be_pinned_by_its_address(screens: Screens, open_page: OpenPage) -> None:
     page = drawn(open_page("/wall/health", script=REFUSE_WEBGL))
     assert on(page) == "health"

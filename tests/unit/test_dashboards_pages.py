@@ -135,6 +135,13 @@ def test_it_names_file_and_line_of_a_wrong_scene(tmp_path: Path, text: str, says
     assert str(path) in str(caught.value)
 
 
+def test_it_names_file_and_line_of_a_map_of_a_feed_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(SCENE + "map:\n  kpi: dossiers_open\n  feeds: [health, helth]\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"mine\.yaml: line 6: no feed is called 'helth'"):
+        read(path, CONTEXT.kpis, {"health"})
+
+
 def test_it_says_which_scene_is_not_there() -> None:
     with pytest.raises(UserError, match=r"nowhere\.yaml: the scene cannot be read.*scenes\.use"):
         load(ROOT / "dashboards" / "scenes", ["nowhere"], CONTEXT.kpis)
