@@ -45,6 +45,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "at_most": ("gần {value}", "nearly {value}"),
     "about": ("khoảng {value}", "about {value}"),
     "trend": ("Diễn biến {title}", "Trend of {title}"),
+    "feeds.others": ("{n} nguồn khác", "{n} other feeds"),
     "map": ("Bản đồ", "Map"),
     "map.approximate": ("ranh giới gần đúng", "approximate boundaries"),
     "map.no_data": ("không có", "none"),

@@ -116,9 +116,8 @@ def _legend(
         head = [html.Span(_title(tile, lang)), state_chip(tile.quality.state, lang, clock_time(tile.as_of, snapshot.now, context.zone, lang))]
         side.append(html.Div(_steps(tile, values, edges, context, lang), className="legend-steps"))
     side.append(html.Div(_symbols(scene_map, snapshot, lang), className="legend-symbols"))
-    if context.shapes["approximate"]:
-        side.append(html.Div(say("map.approximate", lang), className="legend-note"))
-    return [html.Div(head, className="legend-title"), html.Div(side, className="legend-side")]
+    note = [html.Div(say("map.approximate", lang), className="legend-note")] if context.shapes["approximate"] else []
+    return [html.Div(head, className="legend-title"), html.Div(side, className="legend-side"), *note]
 
 
 def _title(tile: Tile, lang: Lang) -> str:

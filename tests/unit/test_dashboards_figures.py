@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from dashboards.figures.breakdown import split
+from dashboards.figures.feeds import MOST, feed_strip
 from dashboards.figures.parts import to_json
 from dashboards.figures.ranking import ranking
 from dashboards.figures.spark import spark
@@ -19,6 +20,7 @@ from dashboards.figures.ticker import shortened, ticker
 from dashboards.figures.tile import Place, tile
 from dashboards.words import _WORDS
 from ioc.kpi.tile import STATES, Delta, Quality, Tile
+from ioc.live import Words
 from tests.browser import province
 
 ICT = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -157,3 +159,26 @@ def test_it_has_every_word_in_both_languages() -> None:
     for word, (vi, en) in _WORDS.items():
         assert vi and en, word
         assert re.findall(r"\{(\w+)\}", vi) == re.findall(r"\{(\w+)\}", en), word
+
+
+def strip(n: int, states: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (text, state) of each block of the strip of `n` feeds f0, f1, ..."""
+    some = province.snapshot().feeds[0]
+    feeds = [msgspec.structs.replace(some, feed=f"f{i}", title=Words(f"F{i}", f"F{i}"), state=states.get(f"f{i}", "live")) for i in range(n)]
+    return [(texts(to_json(block)), block.to_plotly_json()["props"]["data-state"]) for block in feed_strip(feeds, "vi", province.NOW, ICT)]
+
+
+def test_it_names_every_feed_while_they_can_be_read_from_afar() -> None:
+    assert [text.split()[0] for text, _ in strip(MOST, {"f1": "lost"})] == [f"F{i}" for i in range(MOST)]
+
+
+def test_it_names_the_worst_of_many_feeds_and_sums_up_the_others() -> None:
+    blocks = strip(9, {"f8": "lost", "f6": "late"})
+    assert [text.split()[0] for text, _ in blocks] == ["F0", "F1", "F6", "F8", "5"]
+    assert [state for _, state in blocks] == ["live", "live", "late", "lost", "live"]
+    assert blocks[-1][0] == "5 nguồn khác mới"
+
+
+def test_its_sum_of_other_feeds_has_the_worst_state_of_them() -> None:
+    blocks = strip(9, dict.fromkeys(("f1", "f3", "f4", "f5", "f6", "f7"), "stale"))
+    assert [state for _, state in blocks] == ["stale"] * 5
