@@ -40,7 +40,7 @@ _HERE = Path(__file__).parent
 class Views(Protocol):
     """What the pages need of `ioc.live.Hub`."""
 
-    def add_view(self, name: str, render: Render, by_area: Iterable[str] = ()) -> None: ...
+    def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None: ...
 
 
 def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catalogue: Catalogue) -> dash.Dash:
@@ -49,7 +49,7 @@ def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catal
     Raises `UserError` when a scene or the boundaries cannot be used.
     """
     context = Context(config, areas, catalogue, __version__)
-    scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis, {feed.feed for feed in config.feeds})
+    scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis, {feed.feed for feed in config.feeds}, context.parts)
     _serve_static(api, context)
     app = dash.Dash(
         "dashboards",
@@ -94,7 +94,7 @@ def _register(hub: Views, context: Context, scenes: Mapping[str, Scene]) -> None
         turns = [[scene] for scene in scenes.values()]
         for turn in [*turns, list(scenes.values())] if len(turns) > 1 else turns:
             mapped = list(dict.fromkeys(scene.map.kpi for scene in turn if scene.map))
-            hub.add_view(wall_page.view_name(turn, lang), wall_page.render(turn, context, lang), mapped)
+            hub.add_view(wall_page.view_name(turn, lang), wall_page.render(turn, context, lang), mapped, wall_page.of_parts(turn))
         hub.add_view(leaders_page.view_name(lang), leaders_page.render(context, lang))
         hub.add_view(operations_page.view_name(lang), operations_page.render(context, lang))
         for kpi in context.kpis:

@@ -41,6 +41,11 @@ class Context:
     def feed_titles(self, lang: Lang) -> dict[str, str]:
         return {feed.feed: pick(feed.title, lang) for feed in self.config.feeds}
 
+    @cached_property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The parts of the province that a KPI can be asked of, with their communes' codes: its communes and its groups of them."""
+        return {code: (code,) for code in self.areas.communes} | {g.group: tuple(g.communes) for g in self.config.province.groups}
+
     def province(self, lang: Lang) -> str:
         return pick(self.config.province.name, lang)
 

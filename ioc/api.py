@@ -207,13 +207,10 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
     names = [kpi.kpi for kpi in in_use(parts.catalogue, parts.config)]
 
     def tiles(kpis: list[str], area: str | None, at: str | None, known_at: str | None) -> Any:
-        if area is not None and not parts.areas.known(area):
-            raise UserError(parts.areas.why_unknown(area))
-        narrowed = None if area == parts.areas.province else area
         now = parts.clock()
         with snapshot(parts.pool) as reader:
             return parts.engine.evaluate(
-                reader, kpis, area=narrowed, at=_moment(at, "at") or now, known_at=_moment(known_at, "known_at")
+                reader, kpis, area=area, at=_moment(at, "at") or now, known_at=_moment(known_at, "known_at")
             )
 
     def known(kpi: str) -> str:
@@ -236,11 +233,8 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
     @app.get("/api/kpis/{kpi}/explain", summary="Where a number comes from: words, SQL, parts, feeds, last events", dependencies=reader)
     def explained(kpi: str, area: str | None = None, at: str | None = None) -> Response:
         known(kpi)
-        if area is not None and not parts.areas.known(area):
-            raise UserError(parts.areas.why_unknown(area))
         with snapshot(parts.pool) as reader:
-            narrowed = None if area == parts.areas.province else area
-            return _json(explain.explain(parts.engine, reader, kpi, area=narrowed, at=_moment(at, "at") or parts.clock()))
+            return _json(explain.explain(parts.engine, reader, kpi, area=area, at=_moment(at, "at") or parts.clock()))
 
     @app.get("/api/kpis/{kpi}/areas", summary="One KPI for every commune", dependencies=reader)
     def by_area(kpi: str, at: str | None = None) -> Response:

@@ -34,11 +34,20 @@ class Words(_Model):
     en: str
 
 
+class Group(_Model):
+    """Communes that are read together, such as what one of the former cities was."""
+
+    group: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$", description="Name of the group, where a commune's code can stand.")
+    title: Words
+    communes: list[str] = Field(min_length=1, description="Codes of its communes.")
+
+
 class Province(_Model):
     code: str = Field("19", description="Two-digit code of the province (text: leading zeros count).")
     name: Words = Words(vi="Thái Nguyên", en="Thai Nguyen")
     valid_from: date = Field(date(2025, 7, 1), description="Since when the units' codes mean what they mean today.")
     boundaries: Path | None = Field(None, description="GeoJSON of commune shapes (properties.code); without it the map draws cells around the published centroids and says 'approximate'.")
+    groups: list[Group] = Field(default_factory=list, description="Groups of communes that every KPI can be asked of.")
 
 
 class Database(_Model):

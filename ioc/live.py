@@ -18,7 +18,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
@@ -96,7 +96,10 @@ class Point(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """Everything a screen may show, as of `now`. `by_area`: KPI -> commune code -> value."""
+    """Everything a screen may show, as of `now`.
+
+    `by_area`: KPI -> commune code -> value; `parts`: area -> KPI -> tile, for the parts of the province a screen shows.
+    """
 
     seq: int
     now: datetime
@@ -106,6 +109,7 @@ class Snapshot(Struct, frozen=True):
     ticker: list[TickerItem]
     points: list[Point]
     services: dict[str, Any]  # database, broker, ingest: as in /healthz
+    parts: dict[str, dict[str, Tile]] = {}
 
 
 Props: TypeAlias = dict[str, dict[str, Any]]  # component id -> property -> JSON value
@@ -143,10 +147,11 @@ class View:
     `parts` is changed and read on the event loop only.
     """
 
-    def __init__(self, name: str, render: Render, by_area: Iterable[str]) -> None:
+    def __init__(self, name: str, render: Render, by_area: Iterable[str], of_parts: Mapping[str, Iterable[str]] | None = None) -> None:
         self.name = name
         self.render = render
         self.by_area = tuple(by_area)
+        self.of_parts = {area: tuple(kpis) for area, kpis in (of_parts or {}).items()}
         self.viewers: set[Viewer] = set()
         self.parts: dict[str, str] = {}  # component id -> its props as JSON
         self.seq = 0
@@ -205,9 +210,10 @@ class Hub:
         now = clock()
         self.snapshot = Snapshot(seq=0, now=now, tiles={}, by_area={}, feeds=[], ticker=[], points=[], services={})
 
-    def add_view(self, name: str, render: Render, by_area: Iterable[str] = ()) -> None:
-        """Register a page. `by_area`: the KPIs whose value by commune its map or rankings show."""
-        self._views[name] = View(name, render, by_area)
+    def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None:
+        """Register a page. `by_area`: the KPIs whose value by commune its map or rankings show; `of_parts`: area -> the
+        KPIs of which it shows that area's tile."""
+        self._views[name] = View(name, render, by_area, of_parts)
 
     @property
     def views(self) -> dict[str, View]:
@@ -285,15 +291,29 @@ class Hub:
             tiles = old.tiles | (self._engine.evaluate(reader, sorted(kpis), at=now) if kpis else {})
             wanted = {k for view in watched for k in view.by_area}
             areas = {k: self._engine.by_area(reader, k, now) if k in kpis or k not in old.by_area else old.by_area[k] for k in wanted}
+            parts = self._parts(reader, watched, kpis, now)
             names = [feed.feed for feed in self._config.feeds]
             ticker = [TickerItem(**row) for row in status.ticker(reader.conn, names, now)] if moved else old.ticker
             self._points_dirty |= moved
             points = self._points(reader.conn, now) if self._points_dirty and time.monotonic() - self._points_at > POINTS_EVERY_S else old.points
             services = self._services(reader.conn, now)
             following = self._engine.next_change(reader, now) if moved or due is None else due
-        self.snapshot = Snapshot(old.seq + 1, now, tiles, areas, feeds, ticker, points, services)
+        self.snapshot = Snapshot(old.seq + 1, now, tiles, areas, feeds, ticker, points, services, parts)
         self._show()
         return following
+
+    def _parts(self, reader: Reader, watched: list[View], changed: set[str], now: datetime) -> dict[str, dict[str, Tile]]:
+        """Return the tiles of the areas that somebody watches; only those that may have changed are evaluated."""
+        wanted: dict[str, set[str]] = {}
+        for view in watched:
+            for area, kpis in view.of_parts.items():
+                wanted.setdefault(area, set()).update(kpis)
+        found = {}
+        for area, of_area in wanted.items():
+            had = self.snapshot.parts.get(area, {})
+            asked = sorted(kpi for kpi in of_area if kpi in changed or kpi not in had)
+            found[area] = had | (self._engine.evaluate(reader, asked, area=area, at=now) if asked else {})
+        return found
 
     def _tick_without_database(self) -> None:
         """Feeds grow old even when we cannot ask."""
@@ -302,20 +322,11 @@ class Hub:
             msgspec.structs.replace(f, state=freshness.state(now, f.cadence_s, f.checked_at, f.received_at)) for f in self.snapshot.feeds
         ]
         by_feed = {f.feed: f.state for f in aged}
-        tiles = {
-            k: msgspec.structs.replace(
-                t,
-                quality=msgspec.structs.replace(
-                    t.quality,
-                    state=freshness.worst(by_feed.get(f, "never") for f in t.source),
-                    missing_sources=freshness.missing({f: by_feed.get(f, "never") for f in t.source}),
-                ),
-            )
-            for k, t in self.snapshot.tiles.items()
-        }
+        tiles = {kpi: _aged(tile, by_feed) for kpi, tile in self.snapshot.tiles.items()}
+        parts = {area: {kpi: _aged(tile, by_feed) for kpi, tile in had.items()} for area, had in self.snapshot.parts.items()}
         old = self.snapshot.services
         away = old | {"database": {**old.get("database", {}), "reachable": False}}
-        self.snapshot = msgspec.structs.replace(self.snapshot, seq=self.snapshot.seq + 1, now=now, feeds=aged, tiles=tiles, services=away)
+        self.snapshot = msgspec.structs.replace(self.snapshot, seq=self.snapshot.seq + 1, now=now, feeds=aged, tiles=tiles, services=away, parts=parts)
         self._show()
 
     def _show(self) -> None:
@@ -421,6 +432,13 @@ class Hub:
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
+
+
+def _aged(tile: Tile, states: Mapping[str, Freshness]) -> Tile:
+    """Return the tile with the freshness its feeds have by now."""
+    own = {feed: states.get(feed, "never") for feed in tile.source}
+    quality = msgspec.structs.replace(tile.quality, state=freshness.worst(own.values()), missing_sources=freshness.missing(own))
+    return msgspec.structs.replace(tile, quality=quality)
 
 
 def _merge(changed: dict[str, set[str]], payload: str) -> None:

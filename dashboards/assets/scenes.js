@@ -24,7 +24,7 @@
     for (const scene of scenes) {
       const on = `.wall[data-scene="${scene.name}"]`;
       lines.push(`${on} { --columns: ${scene.columns}; --columns-wide: ${scene.columns_wide}; }`);
-      scene.tiles.forEach((tile, i) => lines.push(`${on} .tiles > [data-kpi="${tile.kpi}"] { display: grid; order: ${i}; }`));
+      scene.tiles.forEach((tile, i) => lines.push(`${on} #${tile.id} { display: grid; order: ${i}; }`));
       lines.push(`${on} .scene-title[data-for="${scene.name}"] { display: inline; }`);
       lines.push(`${on} .legend-of[data-for="${scene.name}"] { display: contents; }`);
       lines.push(`${on} .ranking-of[data-for="${scene.name}"] { display: block; }`);
@@ -62,7 +62,7 @@
   function due(scene) {
     const date = there();
     if (!within(scene.hours, date) || (scene.days.length && !scene.days.includes(DAYS[date.getDay()]))) return false;
-    return !scene.skip || scene.tiles.some((tile) => (document.getElementById("tile-" + tile.kpi) || { dataset: {} }).dataset.asOf);
+    return !scene.skip || scene.tiles.some((tile) => (document.getElementById(tile.id) || { dataset: {} }).dataset.asOf);
   }
 
   function show(name) {
@@ -145,7 +145,7 @@
     const list = document.createElement("div");
     box.replaceChildren(element("h2", words.find), input, list);
     box.hidden = false;
-    const all = scenes.flatMap((scene) => [{ title: scene.title, scene: scene.name }, ...scene.tiles.map((tile) => ({ title: tile.title, scene: scene.name, kpi: tile.kpi, of: scene.title }))]);
+    const all = scenes.flatMap((scene) => [{ title: scene.title, scene: scene.name }, ...scene.tiles.map((tile) => ({ title: tile.title, scene: scene.name, id: tile.id, of: scene.title }))]);
     const fill = () => {
       const found = all.filter((item) => plain(item.title).includes(plain(input.value))).slice(0, 8);
       list.replaceChildren(...(found.length ? found.map(entry) : [element("p", words.none)]));
@@ -162,13 +162,13 @@
       close();
       show(item.scene);
       pause(true);
-      if (item.kpi) mark(item.kpi);
+      if (item.id) mark(item.id);
     });
     return node;
   }
 
-  function mark(kpi) {
-    const tile = document.getElementById("tile-" + kpi);
+  function mark(id) {
+    const tile = document.getElementById(id);
     if (!tile) return;
     tile.setAttribute("data-found", "");
     setTimeout(() => tile.removeAttribute("data-found"), 8000);

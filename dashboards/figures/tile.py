@@ -24,8 +24,9 @@ _CHIP_CHARS = 16  # characters of a two-line title that a status chip takes the 
 _WORDS_IN_DIGITS = re.compile(r"([^\W\d_]+)")
 
 
-def tile_id(kpi: str) -> str:
-    return f"tile-{kpi}"
+def tile_id(kpi: str, area: str | None = None) -> str:
+    """Return the id of a KPI's tile; `area`: of a part of the province."""
+    return f"tile-{kpi}-{area}" if area else f"tile-{kpi}"
 
 
 def tile(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str], place: Place = "wall") -> Component:
@@ -79,11 +80,11 @@ def data_attributes(t: Tile) -> dict[str, str]:
     }
 
 
-def empty_tile(kpi: str, lang: Lang) -> Component:
+def empty_tile(kpi: str, lang: Lang, area: str | None = None) -> Component:
     """The tile's place before the first values arrive."""
     return html.Div(
         html.Div("…", className="tile-title", **{"aria-hidden": "true"}),
-        id=tile_id(kpi),
+        id=tile_id(kpi, area),
         className="tile tile-empty",
         **{"data-kpi": kpi, "data-value": "", "data-unit": "", "data-as-of": "", "data-state": "never", "data-status": "unknown"},
     )

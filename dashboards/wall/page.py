@@ -69,7 +69,7 @@ def _turn(scene: Scene, context: Context, lang: Lang) -> dict[str, object]:
     return {
         "name": scene.name,
         "title": pick(scene.title, lang),
-        "tiles": [{"kpi": kpi, "title": pick(context.kpis[kpi].title, lang)} for kpi in scene.tiles],
+        "tiles": [{"kpi": kpi, "id": tile_id(kpi, scene.area), "title": pick(context.kpis[kpi].title, lang)} for kpi in scene.tiles],
         "columns": scene.columns,
         "columns_wide": scene.columns_wide,
         "dwell_s": scene.dwell_s or context.config.scenes.dwell_s,
@@ -108,7 +108,7 @@ def _header(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
 
 
 def _body(scenes: Sequence[Scene], context: Context, lang: Lang) -> list[Component]:
-    tiles = html.Section([empty_tile(kpi, lang) for kpi in _tiles(scenes)], className="tiles")
+    tiles = html.Section([empty_tile(kpi, lang, area) for kpi, area in _tiles(scenes)], className="tiles")
     left: list[Component] = [tiles]
     if any(scene.feeds for scene in scenes):
         left.append(html.Section(id="feeds", className="feed-strip", **{"aria-label": say("feeds", lang)}))
@@ -123,9 +123,18 @@ def _body(scenes: Sequence[Scene], context: Context, lang: Lang) -> list[Compone
     return columns
 
 
-def _tiles(scenes: Sequence[Scene]) -> list[str]:
-    """Return the KPIs of all scenes, each once."""
-    return list(dict.fromkeys(kpi for scene in scenes for kpi in scene.tiles))
+def _tiles(scenes: Sequence[Scene]) -> list[tuple[str, str | None]]:
+    """Return the (KPI, area) of all scenes, each once."""
+    return list(dict.fromkeys((kpi, scene.area) for scene in scenes for kpi in scene.tiles))
+
+
+def of_parts(scenes: Sequence[Scene]) -> dict[str, list[str]]:
+    """Return area -> KPIs of the scenes that show a part of the province."""
+    found: dict[str, list[str]] = {}
+    for kpi, area in _tiles(scenes):
+        if area is not None:
+            found.setdefault(area, []).append(kpi)
+    return found
 
 
 def _lines(scenes: Sequence[Scene]) -> int:
@@ -139,9 +148,10 @@ def render(scenes: Sequence[Scene], context: Context, lang: Lang) -> Render:
 
     def props(snapshot: Snapshot) -> Props:
         out: Props = {}
-        for kpi in _tiles(scenes):
-            if (value := snapshot.tiles.get(kpi)) is not None:
-                out[tile_id(kpi)] = props_of(tile(value, lang, snapshot.now, context.zone, titles, "wall"))
+        for kpi, area in _tiles(scenes):
+            tiles = snapshot.tiles if area is None else snapshot.parts.get(area, {})
+            if (value := tiles.get(kpi)) is not None:
+                out[tile_id(kpi, area)] = props_of(tile(value, lang, snapshot.now, context.zone, titles, "wall"))
         if any(scene.feeds for scene in scenes):
             out["feeds"] = {"children": to_json(feed_strip(snapshot.feeds, lang, snapshot.now, context.zone))}
         if lines := _lines(scenes):

@@ -40,6 +40,7 @@ class Scene(_Model):
 
     name: str
     title: Words
+    area: str | None = Field(None, description="Show this part of the province: a commune's code, or a group of province.groups.")
     tiles: list[str] = Field(min_length=1, max_length=40, description="KPIs in reading order.")
     columns: int = Field(3, ge=1, le=12, description="Columns of tiles.")
     columns_wide: int = Field(4, ge=1, le=20, description="Columns of tiles on a wall wider than 21:9.")
@@ -54,10 +55,10 @@ class Scene(_Model):
         return -(-len(self.tiles) // columns)
 
 
-def load(folder: Path, names: list[str], known: Container[str], feeds: Container[str] | None = None) -> dict[str, Scene]:
+def load(folder: Path, names: list[str], known: Container[str], feeds: Container[str] | None = None, areas: Container[str] | None = None) -> dict[str, Scene]:
     """Return the scenes called `names` from `folder`, in that order; raise `UserError` with file and line.
 
-    `known`: the KPIs in use; `feeds`: those of the configuration (None: not checked).
+    `known`: the KPIs in use; `feeds`, `areas`: those of the configuration (None: not checked).
 
     A relative folder that does not exist from where the program runs is looked for beside this package.
     """
@@ -65,10 +66,10 @@ def load(folder: Path, names: list[str], known: Container[str], feeds: Container
         folder = _OURS
     if not names:
         raise UserError("scenes.use is empty: name at least one scene, such as 'overview'")
-    return {name: read(folder / f"{name}.yaml", known, feeds) for name in names}
+    return {name: read(folder / f"{name}.yaml", known, feeds, areas) for name in names}
 
 
-def read(path: Path, known: Container[str], feeds: Container[str] | None = None) -> Scene:
+def read(path: Path, known: Container[str], feeds: Container[str] | None = None, areas: Container[str] | None = None) -> Scene:
     """Return the scene in `path`; raise `UserError` naming the file, the line and the repair."""
     if not NAME.fullmatch(path.stem):
         raise UserError(f"{path}: a scene's file is named with small letters, digits and single dashes")
@@ -93,6 +94,8 @@ def read(path: Path, known: Container[str], feeds: Container[str] | None = None)
     for i, feed in enumerate(scene.map.feeds if scene.map and feeds is not None else []):
         if feeds is not None and feed not in feeds:
             raise UserError(f"{path}: line {line_of(text, ('map', 'feeds', i))}: no feed is called {feed!r}; config.yaml names the feeds")
+    if areas is not None and scene.area is not None and scene.area not in areas:
+        raise UserError(f"{path}: line {line_of(text, ('area',))}: no area is called {scene.area!r}; write a commune's code, or a group of province.groups in config.yaml")
     return scene
 
 

@@ -24,7 +24,7 @@ from ioc.store.reader import snapshot
 
 app = typer.Typer(no_args_is_help=True, help="Numbers: what there is, what they are now, where they come from.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-AreaOption = Annotated[str | None, typer.Option("--area", help="Code of a commune (default: the whole province).")]
+AreaOption = Annotated[str | None, typer.Option("--area", help="Code of a commune or name of a group of communes (default: the whole province).")]
 AtOption = Annotated[str | None, typer.Option("--at", help="As of this time, ISO 8601 with zone (default: now).")]
 KnownOption = Annotated[str | None, typer.Option("--known-at", help="As it was known at this time (default: now).")]
 

@@ -52,6 +52,11 @@ class Engine:
         self.zone = ZoneInfo(config.timezone)
         self.kpis: dict[str, Kpi] = {kpi.kpi: kpi for kpi in in_use(catalogue, config)}
         self.cadence_s = {feed.feed: feed.cadence_s for feed in config.feeds}
+        self.groups: dict[str, tuple[str, ...]] = {group.group: tuple(group.communes) for group in config.province.groups}
+        for group, codes in self.groups.items():
+            for code in codes:
+                if code not in areas.communes:
+                    raise UserError(f"province.groups: {group}: {areas.why_unknown(code)}")
 
     def evaluate(
         self,
@@ -63,20 +68,21 @@ class Engine:
         known_at: datetime | None = None,
         days: Days | None = None,
     ) -> dict[str, Tile]:
-        """Return the tiles of `kpis` (None: all in use) for the province or one commune, as of `at`.
+        """Return the tiles of `kpis` (None: all in use) for the province, a commune or a group of communes, as of `at`.
 
         `known_at`: as it was known then. `days` (both included) replaces the period of KPIs that have one. Raise
         `UserError` for a KPI or an area that is not there.
         """
         chosen = self.chosen(kpis)
-        commune = self._commune(area)
+        codes = self.codes(area)
+        part = area if codes else None
         tiles: dict[str, Tile] = {}
         with self.source(reader, at, known_at) as source:
             feeds = source.feeds()
             for windows, group in self._by_windows(chosen, at, days).items():
-                answer = source.answer(self.question(group, windows, at, area=commune, spark=True))
+                answer = source.answer(self.question(group, windows, at, areas=codes, spark=True))
                 for kpi in group:
-                    tiles[kpi.kpi] = self._tile(kpi, Values(answer, windows, kpi), feeds, at, commune)
+                    tiles[kpi.kpi] = self._tile(kpi, Values(answer, windows, kpi), feeds, at, part)
         return {kpi.kpi: tiles[kpi.kpi] for kpi in chosen}
 
     def by_area(self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None) -> dict[str, float | None]:
@@ -127,7 +133,7 @@ class Engine:
             found.append(self.kpis[name])
         return found
 
-    def question(self, kpis: Iterable[Kpi], windows: Windows, at: datetime, *, area: str | None = None, by_area: bool = False, spark: bool = False) -> Question:
+    def question(self, kpis: Iterable[Kpi], windows: Windows, at: datetime, *, areas: tuple[str, ...] | None = None, by_area: bool = False, spark: bool = False) -> Question:
         """Return what the store is asked for these KPIs. `spark` adds the flows from which earlier stocks follow."""
         today = local_day(at, self.zone)
         terms: dict[Term, None] = {}
@@ -136,7 +142,7 @@ class Engine:
                 terms.setdefault(term)
                 if spark and isinstance(term, CaseTerm) and term.measures == ("open", "paused"):
                     terms.update(dict.fromkeys(flows(term)))
-        return Question(tuple(terms), windows, at, day_start(today, self.zone), today, area, by_area)
+        return Question(tuple(terms), windows, at, day_start(today, self.zone), today, areas, by_area)
 
     def windows_of(self, kpi: Kpi, at: datetime, days: Days | None = None) -> Windows:
         """Return the periods a tile of this KPI looks at, the asked one last but one: the last is what lies ahead."""
@@ -158,12 +164,15 @@ class Engine:
             raise UserError(f"raw events are kept for {kept_days} days; what was so at {min(at, known_at).isoformat()} cannot be rebuilt")
         return as_then(reader, sorted(self.cadence_s), at, known_at, self.zone)
 
-    def _commune(self, area: str | None) -> str | None:
+    def codes(self, area: str | None) -> tuple[str, ...] | None:
+        """Return the communes of an area: a commune's code or a group's name; None for the province. Raise `UserError` for another."""
         if area is None or area == self.areas.province:
             return None
+        if area in self.groups:
+            return self.groups[area]
         if not self.areas.known(area):
-            raise UserError(self.areas.why_unknown(area))
-        return area
+            raise UserError(self.areas.why_unknown(area) + (f"; groups are {', '.join(self.groups)}" if self.groups else ""))
+        return (area,)
 
     def _by_windows(self, kpis: list[Kpi], at: datetime, days: Days | None) -> dict[Windows, list[Kpi]]:
         groups: dict[Windows, list[Kpi]] = {}
@@ -174,7 +183,7 @@ class Engine:
     def _windows(self, period: Period, at: datetime, days: Days | None) -> Windows:
         return windows(period, local_day(at, self.zone), None if period == "now" else days)
 
-    def _tile(self, kpi: Kpi, values: Values, feeds: Mapping[str, FeedTimes], at: datetime, commune: str | None) -> Tile:
+    def _tile(self, kpi: Kpi, values: Values, feeds: Mapping[str, FeedTimes], at: datetime, part: str | None) -> Tile:
         times = [feeds[feed] for feed in kpi.feeds if feed in feeds]
         as_of = max((t.as_of for t in times if t.as_of), default=None)
         states = {feed: found for feed, found in self.feed_states(feeds, at).items() if feed in kpi.feeds}
@@ -190,19 +199,19 @@ class Engine:
             unit=kpi.unit,
             kind=kpi.kind,
             better=kpi.better,
-            status=status(kpi, spark[-1], whole=commune is None),
+            status=status(kpi, spark[-1], whole=part is None),
             period=TilePeriod(day_start(lo, self.zone), end, complete=at >= end),
             as_of=as_of,
             published_at=max((t.received_at for t in times if t.received_at), default=at),
-            area=commune or self.areas.province,
+            area=part or self.areas.province,
             source=list(kpi.feeds),
             formula=in_symbols(kpi.formula),
             formula_version=kpi.version,
             quality=Quality(freshness.worst(states.values()), freshness.missing(states)),
             numerator=_number(top) if kpi.formula.denominator else None,
             denominator=_number(bottom) if kpi.formula.denominator else None,
-            target=Target(kpi.target, kpi.target_due) if kpi.target is not None and (commune is None or kpi.formula.denominator) else None,
-            delta=delta(kpi, spark, a_day=lo == hi, whole=commune is None),
+            target=Target(kpi.target, kpi.target_due) if kpi.target is not None and (part is None or kpi.formula.denominator) else None,
+            delta=delta(kpi, spark, a_day=lo == hi, whole=part is None),
             decimals=kpi.decimals,
             spark=[_number(point) for point in spark],
         )

@@ -69,6 +69,5 @@ def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None
 
 def _statement(engine: Engine, reader: Reader, kpi: Kpi, area: str | None, at: datetime) -> dict[str, Any]:
     """Return the SQL as it is sent, with its parameters: run by hand it gives the tile's numbers."""
-    commune = None if area == engine.areas.province else area
-    statement = statement_for(engine.question([kpi], engine.windows_of(kpi, at), at, area=commune, spark=True))
+    statement = statement_for(engine.question([kpi], engine.windows_of(kpi, at), at, areas=engine.codes(area), spark=True))
     return {"sql": statement.query.as_string(reader.conn), "parameters": statement.params}

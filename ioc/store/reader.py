@@ -101,7 +101,7 @@ class Windows:
 class Question:
     """Which terms, over which windows, at which instant; `midnight` is the start of its day where the province is.
 
-    `area` narrows to one commune; `by_area` asks for every commune beside the whole (keys None and the area's code).
+    `areas` narrows to these communes; `by_area` asks for every commune beside the whole (keys None and the area's code).
     """
 
     terms: tuple[Term, ...]
@@ -109,7 +109,7 @@ class Question:
     at: datetime
     midnight: datetime
     today: date
-    area: str | None = None
+    areas: tuple[str, ...] | None = None
     by_area: bool = False
 
 
@@ -220,7 +220,7 @@ def _query(name: str) -> LiteralString:
 
 def statement_for(question: Question, relations: Relations = STORED) -> Statement:
     """Return the SQL of a question and the parameters to run it with."""
-    text, static, columns = _compose(question.terms, question.area is not None, question.by_area, relations)
+    text, static, columns = _compose(question.terms, question.areas is not None, question.by_area, relations)
     spans = question.windows.spans
     params = static | {
         "lo": [lo for lo, _ in spans],
@@ -228,7 +228,7 @@ def statement_for(question: Question, relations: Relations = STORED) -> Statemen
         "at": question.at,
         "midnight": question.midnight,
         "today": question.today,
-        "area": question.area,
+        "areas": list(question.areas or ()),
     }
     return Statement(text, params, columns)
 
@@ -265,7 +265,7 @@ class _Composer:
         expression = sql.SQL(area)
         parts.setdefault("grouping", sql.SQL("GROUPING SETS ((), ({}))").format(expression) if self.by_area else sql.SQL("()"))
         parts.setdefault("area", expression if self.by_area else sql.SQL("NULL::text"))
-        parts.setdefault("in_area", sql.SQL(" AND r.area = %(area)s") if self.in_area else sql.SQL(""))
+        parts.setdefault("in_area", sql.SQL(" AND r.area = ANY(%(areas)s::text[])") if self.in_area else sql.SQL(""))
         self.branches.append(sql.SQL(_query(block)).format(branch=sql.Literal(len(self.columns)), **self.relations, **parts))
         self.columns.append(tuple(terms))
 
@@ -337,7 +337,7 @@ class _Composer:
     def add_median(self, feed: str) -> None:
         in_area: sql.Composable = sql.SQL("")
         if self.in_area:
-            in_area = sql.SQL(" AND r.area = %(area)s")
+            in_area = sql.SQL(" AND r.area = ANY(%(areas)s::text[])")
         elif not self.by_area:
             in_area = sql.SQL(" AND r.area = {}").format(sql.Literal(PROVINCE))
         self.branch("median", [DurationTerm(feed), DurationTerm(feed, "n")], feed=self.param(feed), in_area=in_area)

@@ -103,6 +103,7 @@ def snapshot(
         tiles[kpi.kpi] = tile(kpi, (values or {}).get(kpi.kpi, value), now=now, states=states)
     found = Snapshot(
         seq=seq, now=now, tiles=tiles, by_area=_by_area(tiles, dice), feeds=feeds(conf, now, states), ticker=events(now), points=points(dice),
+        parts={group.group: {name: msgspec.structs.replace(t, area=group.group) for name, t in tiles.items()} for group in conf.province.groups},
         services={
             "database": {"server": "17.2", "timescaledb": "2.17.2", "edition": "community", "reachable": True},
             "broker": {"kind": "embedded", "bootstrap": "127.0.0.1:9092"},

@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -49,8 +49,8 @@ class Screens:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def add_view(self, name: str, render: Render, by_area: Iterable[str] = ()) -> None:
-        self.views[name] = View(name, render, by_area)
+    def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None:
+        self.views[name] = View(name, render, by_area, of_parts)
 
     def clock(self) -> datetime:
         return self.snapshot.now

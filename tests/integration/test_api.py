@@ -180,6 +180,26 @@ def test_the_live_link_begins_with_a_snapshot_and_sends_what_changed(client: Tes
             pytest.fail("the change never came")
 
 
+def test_the_live_link_of_a_part_of_the_province_counts_what_lies_in_it(client: TestClient, source: dict[str, str], ingesting: None) -> None:
+    def posted(n: int, area: str) -> None:
+        body = event(n)
+        body["data"]["area"] = area
+        client.post(f"/api/events/{FEED}", content=json.dumps(body), headers=source)
+
+    with client.websocket_connect("/live?view=wall/song-cong:vi") as ws:
+        posted(1, "05443")  # elsewhere
+        posted(2, "05518")
+        posted(3, "05533")
+        for _ in range(200):
+            tile = ws.receive_json().get("props", {}).get("tile-incidents_opened_today-song-cong")
+            if tile and tile["data-value"] == "2":
+                break
+        else:
+            pytest.fail("the two of this part never came")
+    assert client.get("/api/kpis/incidents_opened_today?area=song-cong").json()["value"] == 2
+    until(lambda: client.get("/api/kpis/incidents_opened_today").json()["value"] == 3)
+
+
 def test_the_live_link_refuses_foreign_pages_unknown_views_and_revoked_tokens(client: TestClient, database: str) -> None:
     view = next(iter(client.app.state.parts.hub.views))  # type: ignore[attr-defined]
     with psycopg.connect(database, autocommit=True) as conn:

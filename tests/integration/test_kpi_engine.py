@@ -15,6 +15,7 @@ from psycopg import sql
 
 from ioc.areas import load as load_areas
 from ioc.clock import ICT, FrozenClock, day_start
+from ioc.config import Config, Group, Province, Words
 from ioc.config import load as load_config
 from ioc.errors import UserError
 from ioc.events import Asset, Case, Event, Observation, make
@@ -136,6 +137,29 @@ def test_communes_add_up_to_the_province_but_for_facts_without_a_place(engine: E
         tile = engine.evaluate(reader, ["dossiers_online_share"], area=HERE, at=NOW)["dossiers_online_share"]
         assert (tile.value, tile.area) == (50.0, HERE)
         assert engine.evaluate(reader, ["dossiers_received_today"], area="19", at=NOW)["dossiers_received_today"].value == 4
+
+
+def test_a_group_of_communes_is_the_sum_of_them(town: Town) -> None:
+    shipped = load_config(REPOSITORY / "config.yaml")
+    config = shipped.model_copy(update={"province": Province(groups=[Group(group="both", title=Words(vi="Cả hai", en="Both"), communes=[HERE, THERE])])})
+    engine = Engine(catalogue.load(REPOSITORY / "dashboards" / "catalogue"), config, load_areas("19"), FrozenClock(NOW))
+    for i, area in enumerate((HERE, HERE, THERE, "05482", None)):
+        town.dossier(f"d{i}", NOW - hours(i), area=area, channel="online" if i else "paper", due_at=NOW - timedelta(minutes=1))
+    with snapshot(town.dsn) as reader:
+        asked = ["dossiers_received_today", "dossiers_overdue", "dossiers_online_share"]
+        both = engine.evaluate(reader, asked, area="both", at=NOW)
+        single = [engine.evaluate(reader, asked, area=code, at=NOW) for code in (HERE, THERE)]
+    assert both["dossiers_received_today"].area == "both"
+    for kpi in asked[:2]:
+        assert both[kpi].value == sum(tiles[kpi].value or 0 for tiles in single) == 3
+    share = both["dossiers_online_share"]
+    assert (share.numerator, share.denominator) == (2, 3)
+
+
+def test_a_group_names_communes_of_today() -> None:
+    config = Config(province=Province(groups=[Group(group="gone", title=Words(vi="", en=""), communes=["01834"])]))
+    with pytest.raises(UserError, match=r"province\.groups: gone: 01834 is a former unit"):
+        Engine(catalogue.Catalogue(()), config, load_areas("19"))
 
 
 def test_it_refuses_an_area_that_is_none_of_today(engine: Engine, town: Town) -> None:
@@ -264,7 +288,7 @@ def test_an_explanation_shows_feeds_and_the_last_ten_raw_events(engine: Engine, 
 @pytest.mark.parametrize("area", [None, HERE])
 def test_no_number_reads_raw_events(engine: Engine, town: Town, area: str | None) -> None:
     everything = list(engine.kpis.values())
-    statement = statement_for(engine.question(everything, engine.windows_of(everything[0], NOW), NOW, area=area, spark=True))
+    statement = statement_for(engine.question(everything, engine.windows_of(everything[0], NOW), NOW, areas=engine.codes(area), spark=True))
     with snapshot(town.dsn) as reader:
         plan = reader.conn.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + statement.query, statement.params).fetchone()
     assert plan is not None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from dash.development.base_component import Component
 
@@ -25,7 +26,7 @@ from tests.browser import province
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = Context(province.config(), province.AREAS, province.catalogue(), "1")
-SCENES = load(ROOT / "dashboards" / "scenes", ["overview", "incidents", "education"], CONTEXT.kpis)
+SCENES = load(ROOT / "dashboards" / "scenes", ["overview", "incidents", "education", "song-cong"], CONTEXT.kpis)
 
 
 def nodes(tree: Any) -> Iterator[dict[str, Any]]:
@@ -81,11 +82,27 @@ def test_it_puts_at_least_twelve_tiles_a_map_and_the_ticker_on_the_overview() ->
     assert {"ticker", "feeds", "link-lost"} <= {props.get("id") for props in found}
 
 
+def test_a_scene_of_a_part_of_the_province_shows_that_parts_tiles() -> None:
+    both = [SCENES["overview"], SCENES["song-cong"]]
+    assert wall_page.of_parts(both) == {"song-cong": SCENES["song-cong"].tiles}
+    shown = province.snapshot()
+    part = {kpi: msgspec.structs.replace(t, value=7.0) for kpi, t in shown.parts["song-cong"].items()}
+    props = wall_page.render(both, CONTEXT, "vi")(msgspec.structs.replace(shown, parts={"song-cong": part}))
+    assert props["tile-incidents_open"]["data-value"] == "214"
+    assert props["tile-incidents_open-song-cong"]["data-value"] == "7"
+
+
 def test_it_derives_letters_from_viewing_distance_and_pixel_pitch() -> None:
     config = province.config()
     far = config.model_copy(update={"scenes": config.scenes.model_copy(update={"viewing_distance_m": 8.0, "pixel_pitch_mm": 0.634})})
     root = next(nodes(wall_page.layout([SCENES["overview"]], Context(far, province.AREAS, province.catalogue(), "1"), "vi")))
     assert (root["style"]["--letter"], root["style"]["--letter-least"]) == ("73.19px", "58.68px")
+
+
+def test_it_names_file_and_line_of_an_area_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("title: {vi: a, en: a}\narea: nowhere\ntiles: [incidents_open]\n")
+    with pytest.raises(UserError, match=r"s\.yaml: line 2: no area is called 'nowhere'"):
+        read(tmp_path / "s.yaml", CONTEXT.kpis, areas=CONTEXT.parts)
 
 
 @pytest.mark.parametrize(
