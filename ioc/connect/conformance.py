@@ -11,13 +11,17 @@
       - {path: /api/hoso, file: page2.json, headers: {Content-Type: application/json}, status: 200}
 
 With `folder: true` the source is a folder instead: `path` is then the name of a file in it (`{path: T11.xlsx, file: t11.xlsx}`).
+With `messages: true` it is a message broker: `path` is the topic of a message that is sent once, in poll 1 or the one named.
+With `database: true` it is a database: `file` is a script that makes and fills its tables anew before the poll (SQLite reads it).
 `{{base}}` in a recorded file becomes the address of the replaying server. Everything is read over real HTTP.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,15 +30,16 @@ from typing import Any, TypeAlias
 import msgspec
 import yaml
 from msgspec import Struct
+from paho.mqtt.client import topic_matches_sub
 
 from ioc import areas
 from ioc.clock import FrozenClock
 from ioc.config import Feed, Words
 from ioc.connect import registry
+from ioc.connect.client import Client, open_client
 from ioc.connect.connector import Connector
 from ioc.connect.errors import Fatal, Retriable
-from ioc.connect.files import Folder
-from ioc.connect.http import Http
+from ioc.connect.mqtt import Message, Messages
 from ioc.connect.pump import Pump
 from ioc.connect.replay import Asked, Collected, Kept, Reply, serving
 from ioc.errors import UserError
@@ -63,6 +68,8 @@ class CaseFile(Struct, forbid_unknown_fields=True):
     province: str = "19"
     settles: bool = True
     folder: bool = False
+    messages: bool = False
+    database: bool = False
 
 
 class Result(Struct):
@@ -116,13 +123,15 @@ class Stage:
         self.number = 0  # of the poll that is going on, from 1
         self._changes = feed
         self._serving = serving(lambda asked: Reply(b"", 404))
-        self._clients: list[Http | Folder] = []
+        self._clients: list[Client] = []
+        self._broker: list[Message] = []  # sent and not acknowledged
         self._dropped = TemporaryDirectory(prefix="ioc-case-")
 
     def __enter__(self) -> Stage:
         self.server = self._serving.__enter__()
         self.server.handler = self._answer
         url = Path(self._dropped.name).as_uri() if self.case.folder else self.server.url
+        url = f"sqlite:///{self._dropped.name}/case.db" if self.case.database else url
         given = {"feed": "test", "connector": self.connector.name, "title": Words(vi="", en=""), "url": url, "rate_per_s": 10_000, **self.case.feed, **self._changes}
         self.feed = Feed(**given)
         self._pump = self.pump()
@@ -158,10 +167,32 @@ class Stage:
         self._pump = Pump(feed, self.connector, registry.options_of(self.connector, feed), areas.load(self.case.province), client, self.clock)
         return self._pump
 
-    def _client(self, feed: Feed) -> Http | Folder:
-        if self.case.folder:
-            return Folder(feed.url, max_bytes=feed.max_response_bytes)
-        return Http(feed.url, allowed_hosts=feed.allowed_hosts, rate_per_s=feed.rate_per_s, timeout_s=feed.timeout_s, max_bytes=feed.max_response_bytes, sleep=lambda _s: None)
+    def _client(self, feed: Feed) -> Client:
+        if self.case.messages:
+            return Recorded(self._broker)
+        return open_client(
+            feed.url, feed.feed, token=None, allowed_hosts=feed.allowed_hosts,
+            rate_per_s=feed.rate_per_s, timeout_s=feed.timeout_s, max_bytes=feed.max_response_bytes, sleep=lambda _s: None,
+        )  # fmt: skip
+
+    def _send(self) -> None:
+        """Send the messages of this poll."""
+        for route in self.case.serve:
+            reply = answer(Asked(route.path, {}, {}), CaseFile("", [route]), self.folder, self.number, self.server.url)
+            reply = self.tamper(Asked(route.path, {}, {}), reply) if self.tamper else reply
+            if (route.poll or 1) == self.number and reply.status == 200:
+                body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+                self._broker.append(Message(route.path, body, len(self._broker) + 1, 1))
+
+    def _fill(self) -> None:
+        """Make the database of this poll."""
+        file = Path(self._dropped.name) / "case.db"
+        file.unlink(missing_ok=True)
+        reply = self._answer(Asked(self.case.serve[0].path, {}, {}))
+        script = reply.body.decode("utf-8", "replace") if isinstance(reply.body, bytes) else reply.body
+        with closing(sqlite3.connect(file)) as made, suppress(sqlite3.Error, ValueError):
+            if reply.status == 200:
+                made.executescript(script)
 
     def poll(self, *, again: bool = False) -> list[str]:
         """Poll once, a minute later than the last; return what went wrong. `again`: the poll that was cut off."""
@@ -169,12 +200,32 @@ class Stage:
             self.number += 1
         if self.case.folder:
             self._drop()
+        if self.case.database:
+            self._fill()
+        if self.case.messages and not again:
+            self._send()
         try:
             problems = [str(problem) for problem in self._pump.poll(self.bus, self.cursors).problems]
         except (Retriable, Fatal) as exc:
             problems = [str(exc)]
         self.clock.tick(minutes=1)
         return problems
+
+
+class Recorded(Messages):
+    """A broker that has what the case sends, and keeps it until it is acknowledged."""
+
+    def __init__(self, sent: list[Message]) -> None:
+        self._sent = sent
+
+    def batches(self, topics: Sequence[str], for_s: float) -> Iterator[list[Message]]:
+        yield [message for message in self._sent if any(topic_matches_sub(topic, message.topic) for topic in topics)]
+
+    def acknowledge(self, batch: Sequence[Message]) -> None:
+        self._sent[:] = [message for message in self._sent if message not in batch]
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _replay(connector: Connector[Any], folder: Path) -> dict[str, Any]:

@@ -22,11 +22,15 @@ from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
 from ioc.areas import Areas
+from ioc.clock import Clock
 from ioc.config import Feed
+from ioc.connect.client import Client
 from ioc.connect.decode import Defect, Document, NotANumber, Row, decode
 from ioc.connect.errors import Fatal, Retriable, Skip, Unreachable, Unreadable
 from ioc.connect.files import Folder
 from ioc.connect.http import Answer, Http
+from ioc.connect.mqtt import Messages
+from ioc.connect.sql import Database
 from ioc.events import Event, Fact, make
 from ioc.privacy import FieldClass, Masked, mask_page, shown
 
@@ -53,11 +57,13 @@ class Page(Struct):
     """Records, and the cursor that may be saved once they and all before them are acknowledged (None: not here).
 
     `problems`: parts of the source that failed while others went on; each counts as an error of the feed.
+    `done`: called when our bus has this page and all before it (a message broker is told then).
     """
 
     records: list[Record] = msgspec.field(default_factory=list)
     cursor: dict[str, Any] | None = None
     problems: list[Retriable] = msgspec.field(default_factory=list)
+    done: Callable[[], None] | None = None
 
 
 class Place(Struct, frozen=True):
@@ -69,6 +75,7 @@ class Place(Struct, frozen=True):
     doubt: str | None = None
 
 
+C = TypeVar("C")
 O_co = TypeVar("O_co", bound=Options, covariant=True)
 
 
@@ -83,15 +90,38 @@ class Context(Generic[O_co]):
     source: str
     cursor: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
-    client: Http | Folder | None = None
+    client: Client | None = None
+    clock: Clock | None = None
+
+    def look_again(self) -> None:
+        """Set `now` to the present: for a poll that stays open, as one of a message broker does."""
+        self.now = self.clock() if self.clock is not None else self.now
 
     @property
     def http(self) -> Http:
         """Requests to the feed's source."""
+        return self._client(Http, "http://... or https://...")
+
+    @property
+    def folder(self) -> Folder:
+        """The feed's folder of files."""
+        return self._client(Folder, "file:///path/of/the/folder")
+
+    @property
+    def messages(self) -> Messages:
+        """The feed's session with a message broker."""
+        return self._client(Messages, "mqtt://host or mqtts://host")  # type: ignore[type-abstract]
+
+    @property
+    def database(self) -> Database:
+        """The feed's database."""
+        return self._client(Database, "postgresql+psycopg://user@host/name")
+
+    def _client(self, kind: type[C], address: str) -> C:
         if self.client is None:
             raise RuntimeError("a preview of a file asks no network")
-        if not isinstance(self.client, Http):
-            raise Fatal(f"feed {self.feed.feed}: this connector reads http addresses, no folder")
+        if not isinstance(self.client, kind):
+            raise Fatal(f"feed {self.feed.feed}: this connector needs a url such as {address}")
         return self.client
 
     @property

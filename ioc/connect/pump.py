@@ -3,8 +3,9 @@
 1. publish    the events and dead letters of the pages read so far
 2. flush      wait until the broker has acknowledged all of them
 3. save       the cursor that stands behind these pages
+4. done       tell the source (a message broker) that it need not keep them for us
 
-Killed before 3, the next poll reads the same pages again; events have ids made of their content, so the repeats are
+Killed before 3 (or 4), the next poll reads the same pages again; events have ids made of their content, so the repeats are
 duplicates. Killed before 2, the same. Nothing is lost in between.
 """
 
@@ -19,11 +20,10 @@ from msgspec import Struct
 from ioc.areas import Areas
 from ioc.clock import Clock
 from ioc.config import Feed
+from ioc.connect.client import Client
 from ioc.connect.connector import Connector, Context, Options, Page
 from ioc.connect.convert import convert_page, page_letter
 from ioc.connect.errors import Retriable, Unreadable
-from ioc.connect.files import Folder
-from ioc.connect.http import Http
 from ioc.connect.ports import Cursors, Publisher
 from ioc.events import DeadLetter
 
@@ -42,7 +42,7 @@ class Report(Struct):
 class Pump:
     """Reads one feed, poll by poll. Keeps nothing between polls but which page-level failures were already told."""
 
-    def __init__(self, feed: Feed, connector: Connector[Any], options: Options, areas: Areas, client: Http | Folder, clock: Clock) -> None:
+    def __init__(self, feed: Feed, connector: Connector[Any], options: Options, areas: Areas, client: Client, clock: Clock) -> None:
         self.feed = feed
         self.connector = connector
         self._options = options
@@ -52,7 +52,7 @@ class Pump:
         self._told: set[str] = set()
 
     def context(self, cursor: dict[str, Any]) -> Context[Any]:
-        return Context(self.feed, self._options, self._areas, self._clock(), source_of(self.connector, self.feed), cursor, {}, self._client)
+        return Context(self.feed, self._options, self._areas, self._clock(), source_of(self.connector, self.feed), cursor, {}, self._client, self._clock)
 
     def poll(self, publisher: Publisher, cursors: Cursors, stopping: Callable[[], bool] = lambda: False) -> Report:
         """Read what is new, publish, save. Raises what stops the poll: `Retriable`, `Fatal`, `Unavailable`."""
@@ -114,13 +114,16 @@ class _Saver:
         self._cursor: dict[str, Any] | None = None
         self._records = 0  # since the last save
         self._unflushed = 0
+        self._done: list[Callable[[], None]] = []
 
     def page(self, page: Page) -> None:
         self._records += len(page.records)
         self._unflushed += len(page.records)
         if page.cursor is not None:
             self._cursor = page.cursor
-        if self._unflushed >= COMMIT_EVERY:
+        if page.done is not None:
+            self._done.append(page.done)
+        if self._done or self._unflushed >= COMMIT_EVERY:  # a broker sends no more until it is told
             self.commit()
 
     def commit(self, *, done: bool = False) -> None:
@@ -131,6 +134,8 @@ class _Saver:
             cursor = self._cursor if self._cursor is not None else self._cursors.load(self._feed)
             self._cursors.save(self._feed, cursor, records=self._records, at=self._clock())
             self._cursor, self._records = None, 0
+        while self._done:
+            self._done.pop(0)()
 
 
 def source_of(connector: Connector[Any], feed: Feed) -> str:

@@ -19,10 +19,9 @@ from ioc.areas import Areas
 from ioc.clock import Clock, system_clock
 from ioc.config import Config, Feed, secret
 from ioc.connect import registry
+from ioc.connect.client import Client, open_client
 from ioc.connect.convert import where
 from ioc.connect.errors import Fatal, Retriable, Stopping
-from ioc.connect.files import Folder
-from ioc.connect.http import Http
 from ioc.connect.ports import Cursors, Publisher
 from ioc.connect.pump import Pump, Report
 from ioc.errors import Unavailable, UserError
@@ -58,14 +57,12 @@ def run(config: Config, publisher: Publisher, cursors: Cursors, stop: threading.
     log.info("connect stopped", still_busy=late)
 
 
-def client_of(config: Config, feed: Feed, sleep: Any) -> Http | Folder:
-    """Return the requests, or the folder, of a feed; raise `UserError` for a missing secret or a wrong url."""
+def client_of(config: Config, feed: Feed, sleep: Any) -> Client:
+    """Return what reads a feed's source, by its url; raise `UserError` for a missing secret or a wrong url."""
     if not feed.url:
         raise UserError(f"feed {feed.feed}: url is missing")
-    if feed.url.startswith("file:"):
-        return Folder(feed.url, max_bytes=feed.max_response_bytes)
-    return Http(
-        feed.url, allowed_hosts=feed.allowed_hosts, token=secret(config, feed.secret) if feed.secret else None,
+    return open_client(
+        feed.url, feed.feed, allowed_hosts=feed.allowed_hosts, token=secret(config, feed.secret) if feed.secret else None,
         rate_per_s=feed.rate_per_s, timeout_s=feed.timeout_s, max_bytes=feed.max_response_bytes, sleep=sleep,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import openpyxl
 
-KINDS = ("http_json", "http_csv", "http_xml", "spreadsheet")
+KINDS = ("http_json", "http_csv", "http_xml", "spreadsheet", "sql", "mqtt")
 
 _ROWS: list[dict[str, Any]] = [
     {"id": "P1", "name": "Bãi đỗ xe Trung tâm", "commune": "05443", "free": 12, "changed": "2026-11-22T11:50:00+07:00"},
@@ -40,8 +40,11 @@ _SOURCES = {
     "http_csv": "  path: lots.csv",
     "http_xml": "  path: lots.xml\n  records: lot",
     "spreadsheet": '  files: "*.xlsx"        # the feed\'s url is a folder: file:///srv/drop/{name}',
+    "sql": "  sql:\n    select: SELECT id, name, commune, free, changed FROM lots\n    cursor: changed        # a column that only grows",
+    "mqtt": '  topics: ["{name}/+/state"]',
 }
-_FILES = {"http_json": "lots.json", "http_csv": "lots.csv", "http_xml": "lots.xml", "spreadsheet": "lots.xlsx"}
+_URLS = {"spreadsheet": "file:///srv/drop/{name}", "sql": "postgresql+psycopg://reader@db.example.org/{name}   # the password: secret: NAME", "mqtt": "mqtts://reader@broker.example.org   # the password: secret: NAME"}
+_FILES = {"sql": "lots.sql", "mqtt": "lots.json", "http_json": "lots.json", "http_csv": "lots.csv", "http_xml": "lots.xml", "spreadsheet": "lots.xlsx"}
 
 _README = """\
 # {name}: car parks (what it reads, from whom, under which licence)
@@ -88,11 +91,13 @@ A record is published again when it changes. What cannot be a fact becomes a dea
 def files(name: str, kind: str) -> dict[str, bytes]:
     """Return path below connectors/NAME -> content."""
     recorded = _FILES[kind]
-    folder = kind == "spreadsheet"
-    serve = [{"path": f"{'' if folder else '/'}{recorded}", "file": recorded, "poll": 1}, {"path": f"{'' if folder else '/'}{recorded}", "file": f"later_{recorded}"}]
-    case = f"about: One car park that changes, one whose number is none.\nnow: 2026-11-22T12:00:00+07:00\npolls: 2\n{'folder: true' + chr(10) if folder else ''}serve:\n"
+    where = {"spreadsheet": recorded, "mqtt": f"{name}/p/state"}.get(kind, f"/{recorded}")
+    later: dict[str, Any] = {"path": where, "file": f"later_{recorded}"} | ({"poll": 2} if kind == "mqtt" else {})
+    serve = [{"path": where, "file": recorded, "poll": 1}, later]
+    beside = {"spreadsheet": "folder: true\n", "mqtt": "messages: true\n", "sql": "database: true\n"}.get(kind, "")
+    case = f"about: One car park that changes, one whose number is none.\nnow: 2026-11-22T12:00:00+07:00\npolls: 2\n{beside}serve:\n"
     case += "".join(f"  - {json.dumps(route)}\n" for route in serve)
-    url = f"file:///srv/drop/{name}" if folder else f"https://{name}.example.org/api"
+    url = _URLS.get(kind, "https://{name}.example.org/api").format(name=name)
     return {
         "connector.yaml": _YAML.format(name=name, source=_SOURCES[kind].format(name=name)).encode(),
         "README.md": _README.format(name=name, url=url, file=recorded).encode(),
@@ -115,6 +120,12 @@ def write(folder: Path, name: str, kind: str) -> list[str]:
 def _payload(kind: str, rows: list[dict[str, Any]]) -> bytes:
     if kind == "http_json":
         return json.dumps({"data": rows}, ensure_ascii=False, indent=1).encode() + b"\n"
+    if kind == "mqtt":
+        return json.dumps(rows if len(rows) > 1 else rows[0], ensure_ascii=False).encode() + b"\n"
+    if kind == "sql":
+        columns = list(_ROWS[0])
+        inserts = "".join(f"INSERT INTO lots VALUES ({', '.join(repr(row[key]) for key in columns)});\n" for row in rows)  # noqa: S608 - a sample of our own
+        return f"CREATE TABLE lots ({', '.join(columns)});\n{inserts}".encode()
     if kind == "http_csv":
         return "\n".join([",".join(_ROWS[0]), *(",".join(str(value) for value in row.values()) for row in rows)]).encode() + b"\n"
     if kind == "http_xml":

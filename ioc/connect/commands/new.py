@@ -13,13 +13,13 @@ from ioc.connect.commands._app import app
 from ioc.errors import UserError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
-Kind = Literal["http_json", "http_csv", "http_xml", "spreadsheet"]
+Kind = Literal["http_json", "http_csv", "http_xml", "spreadsheet", "sql", "mqtt"]
 
 
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Name of the connector, and of its folder.")],
-    source: Annotated[Kind, typer.Option("--from", help="What it reads: JSON, CSV or XML over HTTP, or spreadsheets dropped into a folder.")] = "http_json",
+    source: Annotated[Kind, typer.Option("--from", help="What it reads: JSON, CSV or XML over HTTP, spreadsheets dropped into a folder, rows of a database, or messages of a broker.")] = "http_json",
 ) -> None:
     """Write connectors/NAME: connector.yaml, README, one recorded case and what it brings. Overwrites nothing."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):

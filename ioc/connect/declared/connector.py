@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,24 @@ from pydantic import ValidationError
 
 from ioc.config import line_of
 from ioc.connect import fields, sheets
-from ioc.connect.connector import Connector, Context, Options, Page, Record, Seen, rows, unknown_layout
+from ioc.connect.connector import (
+    Connector,
+    Context,
+    Options,
+    Page,
+    Record,
+    Seen,
+    rows,
+    unknown_layout,
+    unreadable_record,
+)
 from ioc.connect.declared import paging, values
 from ioc.connect.declared.schema import KINDS, REFERENCE, TIMES, Declaration, FactRule
 from ioc.connect.decode import Document, children, local
-from ioc.connect.errors import Skip, Unreadable
+from ioc.connect.errors import Fatal, Skip, Unreadable
 from ioc.connect.files import Folder, Found, marks
+from ioc.connect.mqtt import Message, Messages
+from ioc.connect.sql import Database
 from ioc.errors import UserError
 from ioc.events import Event, Observation
 
@@ -46,6 +59,10 @@ class Declared(Connector[NoOptions]):
     def poll(self, context: Context[Any]) -> Iterator[Page]:
         if isinstance(context.client, Folder):
             return self._files(context, context.client)
+        if isinstance(context.client, Messages):
+            return self._messages(context, context.client)
+        if isinstance(context.client, Database):
+            return self._rows(context, context.client)
         return self._answers(context)
 
     def _answers(self, context: Context[Any]) -> Iterator[Page]:
@@ -92,6 +109,44 @@ class Declared(Connector[NoOptions]):
                     except Unreadable as exc:
                         problem = Unreadable(exc.cause, f"{found.name[:100]}: {exc}", repair=exc.repair, excerpt=exc.excerpt)
             yield Page(fresh, {"files": dict(known), "seen": seen.save(context.oldest)}, [problem] if problem else [])
+
+    def _messages(self, context: Context[Any], broker: Messages) -> Iterator[Page]:
+        if not self.declaration.source.topics:
+            raise Fatal(f"{self.name} reads no messages: its connector.yaml has no source.topics")
+        for batch in broker.batches(self.declaration.source.topics, context.feed.cadence_s):
+            context.look_again()
+            yield from (Page(self._message(message, context)) for message in batch)
+            yield Page(done=partial(broker.acknowledge, batch) if batch else None)
+
+    def _message(self, message: Message, context: Context[Any]) -> list[Record]:
+        try:
+            if message.too_large:
+                raise Unreadable("too_large", f"the message has {message.too_large} bytes", repair="send small messages, or raise max_response_bytes")
+            lone = _lone(message.body)
+            records = [Record({"value": lone})] if lone else self.read(self.decode(message.body), context)
+        except Unreadable as exc:
+            return [unreadable_record(exc)]
+        about = {"topic": message.topic, "levels": message.topic.split("/")}
+        for record in records:
+            if isinstance(record.value, dict):
+                record.value = {**record.value, "mqtt": about}
+        return records
+
+    def _rows(self, context: Context[Any], database: Database) -> Iterator[Page]:
+        asked = self.declaration.source.sql
+        if asked is None:
+            raise Fatal(f"{self.name} reads no database: its connector.yaml has no source.sql")
+        after, seen = str(context.cursor.get("after", "")), Seen(context.cursor.get("seen"), limit=max(5000, 2 * asked.size))
+        overlap_s: float = asked.overlap_s
+        while True:
+            step = database.rows(asked.select, column=asked.cursor, after=after, overlap_s=overlap_s, most=asked.size)
+            fresh = [Record(row) for row in step.rows if seen.new(row, context.now)]
+            yield Page(fresh, {"after": step.newest, "seen": seen.save(context.oldest)})
+            if not step.full or not asked.cursor:
+                return
+            if step.newest == after and not fresh:
+                raise Unreadable("endless_paging", f"more than {asked.size} rows have the same {asked.cursor}", repair="raise source.sql.size, or name a column that grows with each row")
+            after, overlap_s = step.newest, 0
 
     def decode(self, body: bytes, content_type: str = "", charset: str = "") -> Document:
         if body.startswith(b"PK\x03\x04") and sheets.is_workbook(body):
@@ -200,6 +255,17 @@ def _asked(at: datetime, form: str, context: Context[Any]) -> str:
     if form == "epoch":
         return str(int(at.timestamp()))
     return at.astimezone(context.zone).date().isoformat() if form == "date" else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _lone(body: bytes) -> str:
+    """Return a message that is one bare value ("21.5", "ON"), "" when it is something else."""
+    if len(body) > 64 or body.lstrip()[:1] in (b"{", b"[", b"<", b""):
+        return ""
+    try:
+        text = body.decode().strip()
+    except UnicodeDecodeError:
+        return ""
+    return text.strip('"') if text.isprintable() and not set(text) & set(",;\t|") else ""
 
 
 def _plain_path(path: str) -> str:

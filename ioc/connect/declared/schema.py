@@ -50,11 +50,28 @@ class Since(_Part):
     overlap_s: int = Field(300, ge=0, le=2_678_400, description="How much further back is asked, so that nothing is missed.")
 
 
+class Sql(_Part):
+    """What a database is asked. Read-only; the rows are taken in steps along `cursor`."""
+
+    select: str = Field(description="One SELECT, without ORDER BY and LIMIT. Name the columns you need; leave persons out.")
+    cursor: str = Field("", description="Column that only grows (time of change, or number). Without it all rows are read each time.")
+    overlap_s: int = Field(300, ge=0, le=2_678_400, description="How much further back is asked where the cursor is a time: a transaction may end later than it began.")
+    size: int = Field(5000, ge=1, le=50_000, description="Rows a step; without a cursor the most there may be.")
+
+    @model_validator(mode="after")
+    def _reads(self) -> Sql:
+        if not re.match(r"(?is)\s*(select|with)\b", self.select) or ";" in self.select.rstrip().rstrip(";"):
+            raise ValueError("sql.select must be one SELECT (or WITH ... SELECT)")
+        return self
+
+
 class Source(_Part):
-    """Where the records are. The address itself is the feed's `url`: http(s)://, or file:// for a folder."""
+    """Where the records are. The address itself is the feed's `url`: http(s)://, file:// (a folder), mqtt(s)://, postgresql+psycopg:// (a database)."""
 
     path: str = Field("", description="Path below the feed's url.")
     files: str = Field("", description="For a feed whose url is a folder (file://): which files, for example '*.xlsx'. Each complete file is read once; one that changed is read again.")
+    topics: list[str] = Field(default_factory=list, description="For a feed whose url is a broker (mqtt://): topics, + is one level, # all below. The topic is in the record: `path: mqtt.topic`, or its second level `mqtt.levels.1`.")
+    sql: Sql | None = Field(None, description="For a feed whose url is a database: what it is asked.")
     query: dict[str, str | int] = Field(default_factory=dict, description="Query parameters of every request.")
     records: str = Field("", description="JSON: dotted path to the list ('' when the answer is the list). XML: name of the element that is a record.")
     header_rows: int = Field(1, ge=1, le=3, description="Spreadsheets: how many rows the header has; merged headings above are put before those below.")

@@ -264,7 +264,7 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_are_read(tmp_path: Pa
 # --- ioc connector new ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["http_json", "http_csv", "http_xml", "spreadsheet"])
+@pytest.mark.parametrize("kind", ["http_json", "http_csv", "http_xml", "spreadsheet", "sql", "mqtt"])
 def test_a_new_connector_works_as_it_stands(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_home", lambda: tmp_path)
     runner = CliRunner()
