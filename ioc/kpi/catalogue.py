@@ -4,7 +4,7 @@ A formula is made of terms over the three kinds of fact::
 
     value: {cases: FEED, measure: opened|closed|open|paused|overdue (or a list of open and paused),
             value: n|n_due|n_on_time|seconds|n_rated|rating, where: {dim: value or list}, without: {...}, distinct: dim}
-    value: {observations: FEED, metric: ..., period: P1D, aggregate: total|n|subjects|last}
+    value: {observations: FEED, metric: ..., period: P1D, aggregate: total|n|subjects|last|max, or above with limit: 100}
     value: {assets: FEED, kind: ..., state: ok or list (default: all but retired)}
     value: {duration: FEED}                       median hours from opened to closed
     ratio: {numerator: TERM, denominator: TERM, scale: 100}
@@ -44,7 +44,7 @@ from ioc.store.reader import (
 )
 
 KPI_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-UNIT = re.compile(r"1|%|h|d|min|\{[a-z_]+\}")  # of UCUM, what KPIs are counted in; {dossier} is an annotated count
+UNIT = re.compile(r"1|%|h|d|min|mm|m|km|ug/m3|VND|By|\{[a-z_]+\}")  # of UCUM, what KPIs are counted in; {dossier} is an annotated count
 Period = Literal["now", "day", "week", "month", "quarter", "year"]
 _PRESENT_STATES = ("ok", "degraded", "down", "unknown")  # an asset's states, all but retired
 _RATIO_KINDS = ("ratio", "mean")
@@ -83,6 +83,7 @@ class Kpi:
     alarm: float | tuple[float, float] | None = None
     target: float | None = None
     target_due: date | None = None
+    latest: bool = False  # the value is of the newest period that has one: figures published weeks after their period
 
     @property
     def feeds(self) -> tuple[str, ...]:
@@ -181,7 +182,7 @@ def _as_list(value: Any) -> Any:
 # What may stand in a term beside its source, and what must.
 _BELONGS: dict[str, set[str]] = {
     "cases": {"measure", "value", "where", "without", "distinct"},
-    "observations": {"metric", "period", "aggregate"},
+    "observations": {"metric", "period", "aggregate", "limit"},
     "assets": {"kind", "state"},
     "duration": set(),
 }
@@ -205,6 +206,7 @@ class _Term(_Row):
     metric: str | None = None
     period: str | None = None
     aggregate: Aggregate | None = None
+    limit: float | None = None
     kind: str | None = None
     state: _Texts = _PRESENT_STATES
 
@@ -223,6 +225,8 @@ class _Term(_Row):
             raise ValueError(f"a term over {source} needs {' and '.join(lacking)}")
         if source == "cases":
             self._check_cases()
+        if (self.aggregate == "above") != (self.limit is not None):
+            raise ValueError("limit belongs to aggregate above, and above needs one")
         return self
 
     def _check_cases(self) -> None:
@@ -246,7 +250,7 @@ class _Term(_Row):
             return CaseTerm(self.cases, tuple(sorted(self.measure)), self.value, where + extra, without, self.distinct)
         if self.observations:
             assert self.metric and self.period is not None and self.aggregate
-            return ObservationTerm(self.observations, self.metric, self.period, self.aggregate)
+            return ObservationTerm(self.observations, self.metric, self.period, self.aggregate, self.limit)
         if self.assets:
             assert self.kind
             return AssetTerm(self.assets, self.kind, self.state)
@@ -302,6 +306,7 @@ class _KpiRow(_Row):
     target: float | None = None
     target_due: date | None = None
     period: Period
+    latest: bool = False
     formula: _Formula
     version: int = Field(1, ge=1)
     since: date
@@ -318,7 +323,7 @@ class _KpiRow(_Row):
     @classmethod
     def _unit(cls, value: str) -> str:
         if not UNIT.fullmatch(value):
-            raise ValueError(f"{value!r} is not a unit KPIs are counted in; write 1, %, h, d, min or a counted thing as {{dossier}}")
+            raise ValueError(f"{value!r} is not a unit KPIs are counted in; write 1, %, h, d, min, mm, m, km, ug/m3, VND, By or a counted thing as {{dossier}}")
         return value
 
     @model_validator(mode="after")
@@ -333,6 +338,8 @@ class _KpiRow(_Row):
             raise ValueError("kind duration and a term over duration go together")
         if (self.kind == "count_now") != (bool(stock) and len(stock) == len(formula.terms) and not formula.denominator):
             raise ValueError("kind count_now is for what is true now: cases open, paused or overdue, and assets")
+        if self.latest and any(not isinstance(t, ObservationTerm) for t in formula.terms):
+            raise ValueError("latest is for observations: of cases and assets there always is a present")
         if (self.kind == "count_now") != (self.period == "now"):
             raise ValueError("period now and kind count_now go together")
         self._check_limits()
@@ -361,7 +368,7 @@ class _KpiRow(_Row):
         return Kpi(
             kpi=name, theme=theme, title=title, description=description, kind=self.kind, unit=self.unit, decimals=self.decimals,
             better=self.better, period=self.period, formula=formula, version=self.version, since=self.since,
-            watch=self.watch, alarm=self.alarm, target=self.target, target_due=self.target_due,
+            watch=self.watch, alarm=self.alarm, target=self.target, target_due=self.target_due, latest=self.latest,
         )  # fmt: skip
 
 

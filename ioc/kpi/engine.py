@@ -89,12 +89,14 @@ class Engine:
         """Return the KPI's value for every commune, by code, from the same rows that make up the province's value."""
         (chosen,) = self.chosen([kpi])
         with self.source(reader, at, known_at) as source:
-            windows = Windows(self._windows(chosen.period, at, days).spans[SPARK - 1 : SPARK])
+            spans = self._windows(chosen.period, at, days).spans
+            windows = Windows(spans[:SPARK] if chosen.latest else spans[SPARK - 1 : SPARK])
             answer = source.answer(self.question([chosen], windows, at, by_area=True))
             seen = any(feed in source.feeds() for feed in chosen.feeds)
         if not seen:
             return dict.fromkeys(self.areas.communes)
-        return {code: _number(Values(answer, windows, chosen, code).at(windows.last)) for code in self.areas.communes}
+        bucket = Values(answer, windows, chosen).newest(windows.last)
+        return {code: _number(Values(answer, windows, chosen, code).at(bucket)) for code in self.areas.communes}
 
     def depends_on(self, changed: Iterable[str] | Mapping[str, Collection[str]]) -> set[str]:
         """Return the KPIs that may differ after these feeds changed; a mapping says what did, as ingest's NOTIFY does:
@@ -188,8 +190,9 @@ class Engine:
         as_of = max((t.as_of for t in times if t.as_of), default=None)
         states = {feed: found for feed, found in self.feed_states(feeds, at).items() if feed in kpi.feeds}
         spark: list[_Value] = values.spark() if as_of else [None] * SPARK
-        top, bottom = values.parts(SPARK) if as_of else (None, None)
-        lo, hi = values.windows.spans[SPARK - 1]
+        bucket = values.newest(SPARK)
+        top, bottom = values.parts(bucket) if as_of else (None, None)
+        lo, hi = values.windows.spans[bucket - 1]
         end = day_start(hi + timedelta(days=1), self.zone)
         return Tile(
             kpi=kpi.kpi,
@@ -228,8 +231,15 @@ class Values:
 
     def spark(self) -> list[_Value]:
         """Return the values of the last periods, the asked one last."""
-        first = next((i for i in range(1, SPARK + 1) if self._any_rows(i)), SPARK)
-        return [self.at(i) if i >= first else None for i in range(1, SPARK + 1)]
+        last = self.newest(SPARK)
+        first = next((i for i in range(1, last + 1) if self._any_rows(i)), last)
+        return [None] * (SPARK - last) + [self.at(i) if i >= first else None for i in range(1, last + 1)]
+
+    def newest(self, last: int) -> int:
+        """Return the bucket a tile is of: `last`, or for a KPI of the latest period the newest one until then that has a value."""
+        if not self.kpi.latest:
+            return last
+        return next((i for i in range(last, 0, -1) if self.at(i) is not None), last)
 
     def at(self, bucket: int) -> _Value:
         """Return the value in a bucket: None where there is nothing to say."""
@@ -385,7 +395,7 @@ def _symbol(term: Term) -> str:
         what = f"distinct {term.distinct}" if term.distinct else term.value
         return f"{what}({', '.join([term.feed, '+'.join(term.measures), *dims])})"
     if isinstance(term, ObservationTerm):
-        return f"{term.aggregate}({term.feed}, {term.metric})"
+        return f"{term.aggregate}({term.feed}, {term.metric}{'' if term.limit is None else f', {term.limit:g}'})"
     if isinstance(term, AssetTerm):
         return f"assets({term.feed}, {term.kind}, {'|'.join(term.states)})"
     return f"{term.aggregate} hours({term.feed}, closed)"

@@ -28,15 +28,17 @@ _AGGREGATES = {
     "n": Words("số lần đo", "number of observations"),
     "subjects": Words("số đối tượng có số đo", "number of things with an observation"),
     "last": Words("tổng số đo mới nhất của từng đối tượng cho", "sum of each thing's newest observation of"),
+    "max": Words("giá trị lớn nhất trong các số đo mới nhất của từng đối tượng cho", "highest of each thing's newest observation of"),
+    "above": Words("số đối tượng có số đo mới nhất trên {limit} của", "number of things whose newest observation is above {limit} of"),
 }
 
 
 def in_words(kpi: Kpi, titles: Mapping[str, Words]) -> Words:
     """Return the KPI's formula as a sentence. `titles`: feed -> how it is called on the screens."""
-    return Words(_sentence(kpi.formula, titles, "vi"), _sentence(kpi.formula, titles, "en"))
+    return Words(_sentence(kpi.formula, titles, "vi", kpi.latest), _sentence(kpi.formula, titles, "en", kpi.latest))
 
 
-def _sentence(formula: Formula, titles: Mapping[str, Words], language: str) -> str:
+def _sentence(formula: Formula, titles: Mapping[str, Words], language: str, latest: bool = False) -> str:
     joined = {"vi": " cộng ", "en": " plus "}[language]
     top = joined.join(_term(term, titles, language) for term in formula.numerator)
     if formula.denominator:
@@ -44,6 +46,8 @@ def _sentence(formula: Formula, titles: Mapping[str, Words], language: str) -> s
         top += {"vi": f", chia cho {bottom}", "en": f", divided by {bottom}"}[language]
     if formula.scale != 1:
         top += {"vi": f", nhân {formula.scale}", "en": f", times {formula.scale}"}[language]
+    if latest:
+        top += {"vi": "; của kỳ mới nhất có số liệu", "en": "; of the newest period that has one"}[language]
     return top[0].upper() + top[1:] + "."
 
 
@@ -58,7 +62,8 @@ def _term(term: Term, titles: Mapping[str, Words], language: str) -> str:
         what = getattr(_VALUES[term.value], language)
         return f"{what} vụ việc “{feed}” {which}{limits}" if vi else f"{what} cases of “{feed}” {which}{limits}"
     if isinstance(term, ObservationTerm):
-        return f"{getattr(_AGGREGATES[term.aggregate], language)} {term.metric} ({feed})"
+        limit = f"{term.limit:g}" if term.limit is not None else ""
+        return f"{getattr(_AGGREGATES[term.aggregate], language).format(limit=limit.replace('.', ',') if vi else limit)} {term.metric} ({feed})"
     if isinstance(term, AssetTerm):
         states = (" hoặc " if vi else " or ").join(term.states)
         return f"số {term.kind} của “{feed}” hiện có trạng thái {states}" if vi else f"number of {term.kind} of “{feed}” whose state is now {states}"

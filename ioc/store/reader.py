@@ -30,7 +30,8 @@ from ioc.store.sql import queries
 Conditions: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]  # dim -> any of these values; all dims must hold
 CaseMeasure: TypeAlias = Literal["opened", "closed", "open", "paused", "overdue"]
 CaseValue: TypeAlias = Literal["n", "n_due", "n_on_time", "seconds", "n_rated", "rating"]
-Aggregate: TypeAlias = Literal["total", "n", "subjects", "last"]
+Aggregate: TypeAlias = Literal["total", "n", "subjects", "last", "max", "above"]
+LAST = ("last", "max", "above")  # of each thing's newest value in the window
 STOCK = ("open", "paused", "overdue")  # measures without a day of their own: they are true now
 _COLUMNS = ("category", "agency", "channel", "level", "outcome")  # dims that are columns of case_state
 _AGGREGATES: dict[str, LiteralString] = {
@@ -58,12 +59,14 @@ class CaseTerm:
 
 @dataclass(frozen=True)
 class ObservationTerm:
-    """Observations of one metric: their total, their number, the things that reported, or the things' last values summed."""
+    """Observations of one metric: their total, their number, the things that reported, or of the things' newest values the
+    sum (`last`), the highest (`max`), or how many are above `limit` (`above`)."""
 
     feed: str
     metric: str
     period: str
     aggregate: Aggregate
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -320,10 +323,16 @@ class _Composer:
         for feed, metric, period in dict.fromkeys((t.feed, t.metric, t.period) for t in terms):
             common = {"feed": self.param(feed), "metric": self.param(metric), "period": self.param(period)}
             asked = [t for t in terms if (t.feed, t.metric, t.period) == (feed, metric, period)]
-            if last := [t for t in asked if t.aggregate == "last"]:
-                self.branch("last_values", last, area=area, **common)
-            if summed := [t for t in asked if t.aggregate != "last"]:
+            if last := [t for t in asked if t.aggregate in LAST]:
+                self.branch("last_values", last, area=area, sums=_list([self.of_last(t) for t in last]), **common)
+            if summed := [t for t in asked if t.aggregate not in LAST]:
                 self.branch("observations", summed, area=area, sums=_list([sql.SQL(_AGGREGATES[t.aggregate]) for t in summed]), **common)
+
+    def of_last(self, term: ObservationTerm) -> sql.Composable:
+        """Where nobody reported there is no number, not a count of none."""
+        if term.aggregate == "above":
+            return sql.SQL("CASE WHEN count(*) > 0 THEN count(*) FILTER (WHERE r.last_value > {}) END").format(self.param(Decimal(str(term.limit))))
+        return sql.SQL("max(r.last_value)" if term.aggregate == "max" else "sum(r.last_value)")
 
     def add_assets(self, terms: list[AssetTerm]) -> None:
         for feed in dict.fromkeys(t.feed for t in terms):

@@ -156,6 +156,43 @@ def test_a_group_of_communes_is_the_sum_of_them(town: Town) -> None:
     assert (share.numerator, share.denominator) == (2, 3)
 
 
+LATEST = """
+theme: economy
+title: {vi: a, en: a}
+kpis:
+  - kpi: growth
+    title: {vi: a, en: a}
+    description: {vi: a, en: a}
+    kind: last
+    unit: "1"
+    decimals: 1
+    better: up
+    period: quarter
+    latest: true
+    formula: {value: {observations: education, metric: growth, period: P3M, aggregate: last}}
+    since: 2026-01-01
+"""
+
+
+def test_a_figure_published_late_is_that_of_the_newest_period_that_has_one(town: Town, tmp_path: Path) -> None:
+    (tmp_path / "economy.yaml").write_text(LATEST, encoding="utf-8")
+    engine = Engine(catalogue.load(tmp_path), load_config(REPOSITORY / "config.yaml"), load_areas("19"), FrozenClock(NOW))
+    for start, value, area in ((datetime(2026, 4, 1, tzinfo=ICT), "6.1", None), (datetime(2026, 7, 1, tzinfo=ICT), "7.4", None), (datetime(2026, 4, 1, tzinfo=ICT), "9", HERE)):
+        fact = Observation(metric="growth", value=Decimal(value), period="P3M", area=area, version=NOW - hours(1))
+        town.put("education", make("/t", f"p{area}", start, fact))
+    with snapshot(town.dsn) as reader:
+        tile = engine.evaluate(reader, ["growth"], at=NOW)["growth"]
+        here = engine.evaluate(reader, ["growth"], area=HERE, at=NOW)["growth"]
+        by_area = engine.by_area(reader, "growth", NOW)
+        then = engine.evaluate(reader, ["growth"], at=datetime(2026, 11, 20, 10, tzinfo=ICT), days=(date(2026, 4, 1), date(2026, 6, 30)))["growth"]
+    assert (tile.value, tile.period.start, tile.period.end) == (7.4, datetime(2026, 7, 1, tzinfo=ICT), datetime(2026, 10, 1, tzinfo=ICT))
+    assert tile.period.complete and tile.spark[-2:] == [15.1, 7.4] and tile.spark[:-2] == [None] * 12
+    assert tile.delta is not None and tile.delta.versus == "previous_period"
+    assert (here.value, here.period.start) == (9.0, datetime(2026, 4, 1, tzinfo=ICT))
+    assert by_area[HERE] is None  # of the same period as the province's
+    assert then.value == 15.1
+
+
 def test_a_group_names_communes_of_today() -> None:
     config = Config(province=Province(groups=[Group(group="gone", title=Words(vi="", en=""), communes=["01834"])]))
     with pytest.raises(UserError, match=r"province\.groups: gone: 01834 is a former unit"):

@@ -151,8 +151,12 @@ def total(values: Iterable[Decimal]) -> Decimal | None:
 
 
 def lasts(rows: list[tuple[str, str | None, datetime, Decimal]]) -> Decimal | None:
-    by_subject = {m[0]: m[3] for m in sorted(rows, key=lambda m: m[2])}
-    return total(by_subject.values())
+    return total(each_last(rows))
+
+
+def each_last(rows: list[tuple[str, str | None, datetime, Decimal]]) -> list[Decimal]:
+    """Return each thing's newest value."""
+    return list({m[0]: m[3] for m in sorted(rows, key=lambda m: m[2])}.values())
 
 
 # name -> (kind, unit, better, period, formula, oracle)
@@ -219,6 +223,11 @@ KPIS: dict[str, tuple[str, str, str, str, str, Callable[[Seen], Any]]] = {
     ),
     "sum_m": ("sum", "1", "up", "day", "{value: {observations: numbers, metric: m, period: P1D, aggregate: total}}", lambda s: total(m[3] for m in s.today("m"))),
     "last_m": ("last", "1", "up", "day", "{value: {observations: numbers, metric: m, period: P1D, aggregate: last}}", lambda s: lasts(s.today("m"))),
+    "max_m": ("last", "1", "up", "day", "{value: {observations: numbers, metric: m, period: P1D, aggregate: max}}", lambda s: max(each_last(s.today("m")), default=None)),
+    "above_m": (
+        "last", "1", "up", "day", "{value: {observations: numbers, metric: m, period: P1D, aggregate: above, limit: 2.5}}",
+        lambda s: sum(v > Decimal("2.5") for v in each_last(s.today("m"))) if s.today("m") else None,
+    ),
     "mean_m": (
         "mean", "1", "up", "day",
         "{ratio: {numerator: {observations: numbers, metric: m, period: P1D, aggregate: total}, denominator: {observations: numbers, metric: m, period: P1D, aggregate: n}}}",

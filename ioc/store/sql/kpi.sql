@@ -52,11 +52,11 @@ CROSS JOIN LATERAL (
 ) x
 
 -- name: last_values
--- Each thing's newest value in each window, summed over the things.
+-- Each thing's newest value in each window; summed over the things, or the highest, or how many lie above a limit.
 SELECT {branch}::int, w.i::int, x.area, x.sums
 FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
 CROSS JOIN LATERAL (
-    SELECT {area} AS area, ARRAY[sum(r.last_value)]::numeric[] AS sums
+    SELECT {area} AS area, ARRAY[{sums}]::numeric[] AS sums
     FROM (
         SELECT DISTINCT ON (o.subject) o.subject, o.area, o.last_value
         FROM {rollup_observation} o WHERE o.feed = {feed} AND o.metric = {metric} AND o.period = {period} AND o.day BETWEEN w.lo AND w.hi
