@@ -25,6 +25,7 @@ _UNITS: dict[str, tuple[str, str]] = {
     "VND": ("đồng", "VND"),
     "[VND]": ("đồng", "VND"),
     "ug/m3": ("µg/m³", "µg/m³"),
+    "{station}": ("trạm", "stations"),
     "{case}": ("vụ việc", "cases"),
     "{dossier}": ("hồ sơ", "dossiers"),
     "{document}": ("văn bản", "documents"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ioc import units
 from ioc.connect import fields
 from ioc.connect.connector import (
     Connector,
@@ -57,6 +58,7 @@ __all__ = [
     "rows",
     "scrub",
     "shown",
+    "units",
     "unknown_layout",
     "unreadable_record",
 ]

@@ -56,7 +56,7 @@ def serving(handler: Handler) -> Iterator[Server]:
 
 
 def feed_of(connector: str, url: str = "", **changes: Any) -> Feed:
-    given = {"feed": f"test-{connector}", "connector": connector, "title": Words(vi="x", en="x"), "url": url, "rate_per_s": 10_000, "timeout_s": 5, **changes}
+    given = {"feed": f"test-{connector}".replace("_", "-"), "connector": connector, "title": Words(vi="x", en="x"), "url": url, "rate_per_s": 10_000, "timeout_s": 5, **changes}
     return Feed(**given)
 
 

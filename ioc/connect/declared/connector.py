@@ -232,6 +232,9 @@ def _fact(fact: FactRule, read: dict[str, Any], subject: str, at: datetime, peri
         if period and "period" not in filled:
             filled["period"] = period
         filled = {name: value for name, value in filled.items() if value is not None or name == "value"}
+        if context.cursor and "version" not in filled:
+            # The source does not say when it published a value. What differs from the first reading is newer than that.
+            filled["version"] = context.now.isoformat()
     for name in TIMES:
         if isinstance(filled.get(name), datetime):
             filled[name] = filled[name].isoformat()

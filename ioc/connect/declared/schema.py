@@ -160,8 +160,8 @@ class Declaration(_Part):
             raise ValueError(f"time: {self.time!r} is not $field of type time, date or month")
         if self.source.since and self.source.since.field not in self.fields:
             raise ValueError(f"source.since.field: {self.source.since.field} is no field; fields are {', '.join(self.fields)}")
-        if not REFERENCE.search(self.subject):
-            raise ValueError("subject names no field: all records would be one thing")
+        if not REFERENCE.search(self.subject) and not (self.time and all(rule.observation for rule in self.facts)):
+            raise ValueError("subject names no field: all records would be one thing; one thing alone can only be measured (observations, with their time)")
         return self
 
     def _texts(self) -> Iterator[tuple[str, str]]:

@@ -100,7 +100,8 @@ def test_a_month_is_the_reference_period_of_a_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"subject": "all"}, "subject names no field"),
+        ({"subject": "all", "time": ""}, "subject names no field"),
+        ({"subject": "all", "facts": [{"asset": {"kind": "car_park", "state": "ok"}}]}, "subject names no field"),
         ({"subject": "$nr"}, "$nr is no field; fields are id, free, day, keeper"),
         ({"facts": [{"case": {"title": "$keeper"}}]}, "$keeper is personal and may not be used"),
         ({"facts": [{"observation": {"metric": "m", "value": "$free", "colour": "red"}}]}, "observation has no colour; it has"),
