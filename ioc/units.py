@@ -58,7 +58,8 @@ _UNITS: dict[str, tuple[str, Decimal]] = {
     "deg": ("angle", Decimal(1)),
     "dB": ("level", Decimal(1)),
     "[pH]": ("acidity", Decimal(1)),
-    "VND": ("money", Decimal(1)),  # not in UCUM, which has no money; ISO 4217
+    "VND": ("dong", Decimal(1)),  # UCUM has no money; ISO 4217
+    "USD": ("dollar", Decimal(1)),
 }
 
 # What sources write -> UCUM. Keys are compared without blanks, micro and superscripts already folded.

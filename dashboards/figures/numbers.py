@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,15 @@ _UNITS: dict[str, tuple[str, str]] = {
     "[VND]": ("đồng", "VND"),
     "ug/m3": ("µg/m³", "µg/m³"),
     "{station}": ("trạm", "stations"),
+    "USD": ("đô la Mỹ", "US dollars"),
+    "{mbps}": ("Mbps", "Mbps"),
+    "{project}": ("dự án", "projects"),
+    "{product}": ("sản phẩm", "products"),
+    "{account}": ("tài khoản", "accounts"),
+    "{install}": ("lượt tải", "installs"),
+    "{signature}": ("chữ ký số", "signatures"),
+    "{procedure}": ("thủ tục", "procedures"),
+    "{enterprise}": ("doanh nghiệp", "enterprises"),
     "{case}": ("vụ việc", "cases"),
     "{dossier}": ("hồ sơ", "dossiers"),
     "{document}": ("văn bản", "documents"),
@@ -160,6 +169,20 @@ def clock_time_s(at: datetime | None, now: datetime, zone: ZoneInfo, lang: Lang)
     if local.date() == now.astimezone(zone).date():
         return time_text
     return f"{format_date(local.date(), 'dd/MM', locale=LOCALES[lang])} {time_text}"
+
+
+def period_words(start: date, end: date, lang: Lang) -> str:
+    """Return a period (its last day is the one before `end`) as people say it: 'năm 2021', 'quý III/2026', '23/11/2026'."""
+    days, vi = (end - start).days, lang == "vi"
+    if (start.month, start.day, end.month, end.day) == (1, 1, 1, 1) and end.year == start.year + 1:
+        return f"năm {start.year}" if vi else str(start.year)
+    if start.day == end.day == 1 and start.month % 3 == 1 and 89 < days < 93:
+        quarter = start.month // 3
+        return f"quý {('I', 'II', 'III', 'IV')[quarter]}/{start.year}" if vi else f"Q{quarter + 1} {start.year}"
+    if start.day == end.day == 1 and 27 < days < 32:
+        return f"tháng {start.month}/{start.year}" if vi else f"{start:%b %Y}"
+    last = end - timedelta(days=1)
+    return f"{start:%d/%m/%Y}" if days == 1 else f"{start:%d/%m}–{last:%d/%m/%Y}"
 
 
 def iso(at: datetime | None) -> str:

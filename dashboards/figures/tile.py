@@ -11,7 +11,17 @@ from zoneinfo import ZoneInfo
 from dash import html
 from dash.development.base_component import Component
 
-from dashboards.figures.numbers import clock_time, in_words, iso, number, plain, quantity, signed, unit_word
+from dashboards.figures.numbers import (
+    clock_time,
+    in_words,
+    iso,
+    number,
+    period_words,
+    plain,
+    quantity,
+    signed,
+    unit_word,
+)
 from dashboards.figures.parts import shape, state_chip, status_chip
 from dashboards.figures.spark import spark
 from dashboards.words import Lang, pick, say
@@ -45,7 +55,7 @@ def _wall_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[
     against = _known([_waits(t, lang, titles), _missing(t, lang), _delta(t, lang), target])[:1]
     abnormal = _abnormal(t, lang)
     size = title_size(title + " " * _CHIP_CHARS if abnormal else title)
-    beside = _known([_parts(t, lang), _line(t, lang, "dark")])[:1]  # both do not fit
+    beside = _known([_period(t, lang, zone), _parts(t, lang), _line(t, lang, "dark")])[:1]  # more do not fit
     return [
         html.Div(_known([html.Div(title, className=f"tile-title {size}"), abnormal]), className="tile-head"),
         html.Div([value_line(t, lang, "wall"), html.Div(against, className="tile-notes")], className="tile-main"),
@@ -55,7 +65,7 @@ def _wall_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[
 
 def _page_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str]) -> list[Component]:
     title = pick(t.title, lang)
-    notes = [_waits(t, lang, titles), _missing(t, lang), _abnormal(t, lang), _parts(t, lang), _delta(t, lang), _target(t, lang)]
+    notes = [_waits(t, lang, titles), _missing(t, lang), _abnormal(t, lang), _period(t, lang, zone), _parts(t, lang), _delta(t, lang), _target(t, lang)]
     return [
         html.Div(title, className=f"tile-title {title_size(title)}"),
         value_line(t, lang, "page"),
@@ -176,7 +186,15 @@ def _target(t: Tile, lang: Lang) -> Component | None:
 
 
 def _freshness(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo) -> Component:
-    return state_chip(t.quality.state, lang, clock_time(t.as_of, now, zone, lang))
+    """The state of the feeds; of a period that is over, how long ago it was says nothing about them."""
+    return state_chip(t.quality.state, lang, "" if t.period.complete else clock_time(t.as_of, now, zone, lang))
+
+
+def _period(t: Tile, lang: Lang, zone: ZoneInfo) -> Component | None:
+    """Of which period the value is, where that period is over: figures of reports are of last year, and must say so."""
+    if not t.period.complete or t.as_of is None:
+        return None
+    return html.Div(period_words(t.period.start.astimezone(zone).date(), t.period.end.astimezone(zone).date(), lang), className="note note-period")
 
 
 def _line(t: Tile, lang: Lang, theme: str) -> Component | None:

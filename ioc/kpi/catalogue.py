@@ -44,7 +44,7 @@ from ioc.store.reader import (
 )
 
 KPI_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-UNIT = re.compile(r"1|%|h|d|min|mm|m|km|ug/m3|VND|By|\{[a-z_]+\}")  # of UCUM, what KPIs are counted in; {dossier} is an annotated count
+UNIT = re.compile(r"1|%|h|d|min|mm|m|km|ug/m3|VND|USD|By|\{[a-z_]+\}")  # of UCUM, what KPIs are counted in; {dossier} is an annotated count
 Period = Literal["now", "day", "week", "month", "quarter", "year"]
 _PRESENT_STATES = ("ok", "degraded", "down", "unknown")  # an asset's states, all but retired
 _RATIO_KINDS = ("ratio", "mean")
@@ -323,7 +323,7 @@ class _KpiRow(_Row):
     @classmethod
     def _unit(cls, value: str) -> str:
         if not UNIT.fullmatch(value):
-            raise ValueError(f"{value!r} is not a unit KPIs are counted in; write 1, %, h, d, min, mm, m, km, ug/m3, VND, By or a counted thing as {{dossier}}")
+            raise ValueError(f"{value!r} is not a unit KPIs are counted in; write 1, %, h, d, min, mm, m, km, ug/m3, VND, USD, By or a counted thing as {{dossier}}")
         return value
 
     @model_validator(mode="after")
@@ -332,7 +332,8 @@ class _KpiRow(_Row):
         stock = [t for t in formula.terms if isinstance(t, AssetTerm) or (isinstance(t, CaseTerm) and t.stock)]
         if (self.kind in _RATIO_KINDS) != bool(formula.denominator):
             raise ValueError(f"kind {self.kind} {'needs a ratio' if self.kind in _RATIO_KINDS else 'cannot be a ratio'}; kinds of a ratio are ratio and mean")
-        if (self.unit == "%") != (formula.scale == 100):
+        measured = not formula.denominator and all(isinstance(t, ObservationTerm) for t in formula.terms)  # a source may say percentages itself
+        if (self.unit == "%") != (formula.scale == 100) and not measured:
             raise ValueError("a percentage has unit '%' and scale 100, and nothing else has")
         if (self.kind == "duration") != any(isinstance(t, DurationTerm) for t in formula.terms):
             raise ValueError("kind duration and a term over duration go together")

@@ -345,7 +345,7 @@ def _relations(plan: Any) -> Iterator[str]:
             yield from _relations(item)
 
 
-def test_all_kpis_of_a_moment_are_one_statement(engine: Engine, town: Town) -> None:
+def test_all_kpis_of_a_moment_and_a_period_are_one_statement(engine: Engine, town: Town) -> None:
     asked: list[str] = []
 
     class Counting(psycopg.Cursor[Any]):
@@ -355,4 +355,5 @@ def test_all_kpis_of_a_moment_are_one_statement(engine: Engine, town: Town) -> N
 
     with psycopg.connect(town.dsn, cursor_factory=Counting) as conn:
         engine.evaluate(Reader(conn), at=NOW)
-    assert len(asked) == 2  # when the feeds were last heard of, and all numbers
+    periods = {"day" if kpi.period == "now" else kpi.period for kpi in engine.kpis.values()}
+    assert len(asked) == 1 + len(periods)  # when the feeds were last heard of, and all numbers of a period

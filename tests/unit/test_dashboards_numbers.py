@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from dashboards.figures.numbers import (
     in_words,
     iso,
     number,
+    period_words,
     plain,
     quantity,
     signed,
@@ -84,6 +85,21 @@ def test_it_dates_only_what_is_not_of_today() -> None:
 
 def test_it_has_a_word_in_both_languages_for_every_unit_of_the_catalogue() -> None:
     units = {kpi.unit for kpi in load(Path(__file__).parents[2] / "dashboards" / "catalogue")}
-    for unit in units - {"1", "%"}:
+    for unit in units - {"1", "%", "mm", "m", "km"}:
         assert unit_word(unit, "vi") not in ("", unit.strip("{}")), unit
         assert unit_word(unit, "en"), unit
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "vi", "en"),
+    [
+        (date(2021, 1, 1), date(2022, 1, 1), "năm 2021", "2021"),
+        (date(2026, 7, 1), date(2026, 10, 1), "quý III/2026", "Q3 2026"),
+        (date(2026, 10, 1), date(2027, 1, 1), "quý IV/2026", "Q4 2026"),
+        (date(2026, 11, 1), date(2026, 12, 1), "tháng 11/2026", "Nov 2026"),
+        (date(2026, 11, 23), date(2026, 11, 24), "23/11/2026", "23/11/2026"),
+        (date(2026, 11, 16), date(2026, 11, 23), "16/11–22/11/2026", "16/11–22/11/2026"),
+    ],
+)
+def test_a_period_has_a_name(start: date, end: date, vi: str, en: str) -> None:
+    assert (period_words(start, end, "vi"), period_words(start, end, "en")) == (vi, en)

@@ -27,6 +27,7 @@ from ioc.connect.connector import (
     unreadable_record,
 )
 from ioc.connect.declared import paging, values
+from ioc.connect.declared.figures import Quantity, Reference
 from ioc.connect.declared.schema import KINDS, REFERENCE, TIMES, Declaration, FactRule
 from ioc.connect.decode import Document, children, local
 from ioc.connect.errors import Fatal, Skip, Unreadable
@@ -194,16 +195,19 @@ def _subject(text: str, read: dict[str, Any]) -> str | None:
 
 
 def _when(value: Any, context: Context[Any]) -> tuple[datetime | None, str]:
-    """Return the instant, and the reference period where the time is a month."""
+    """Return the instant, and the period where the time is one."""
     if isinstance(value, datetime):
         return value, ""
+    if isinstance(value, Reference):
+        return fields.start_of(value.start, context.zone), value.length
     if isinstance(value, date):
         return datetime.combine(value, time(), tzinfo=context.zone).astimezone(UTC), f"{value:%Y-%m}"
     return None, ""
 
 
 def _doubt(name: str, value: Any, low: float | None, high: float | None) -> str:
-    if value is None or isinstance(value, str | bool | datetime | date):
+    value = value.value if isinstance(value, Quantity) else value
+    if value is None or isinstance(value, str | bool | datetime | date | Reference):
         return ""
     if low is not None and value < low:
         return f"{name} {value} is below {low:g}"
@@ -214,13 +218,17 @@ def _filled(template: Any, read: dict[str, Any]) -> Any:
     """Put values into a text; a lone $name keeps its type, and an unknown one is None."""
     if isinstance(template, dict):
         filled = {key: _filled(item, read) for key, item in template.items()}
-        return {key: str(item) for key, item in filled.items() if item is not None}
+        return {key: _worded(item) for key, item in filled.items() if item is not None}
     if not isinstance(template, str) or "$" not in template:
         return template
     if REFERENCE.fullmatch(template):
         return read.get(template[1:])
     names = REFERENCE.findall(template)
-    return None if any(read.get(name) is None for name in names) else REFERENCE.sub(lambda m: str(read[m[1]]), template)
+    return None if any(read.get(name) is None for name in names) else REFERENCE.sub(lambda m: _worded(read[m[1]]), template)
+
+
+def _worded(value: Any) -> str:
+    return value.written if isinstance(value, Quantity | Reference) else str(value)
 
 
 def _fact(fact: FactRule, read: dict[str, Any], subject: str, at: datetime, period: str, doubts: dict[str, str], context: Context[Any]) -> Event | None:
@@ -229,6 +237,9 @@ def _fact(fact: FactRule, read: dict[str, Any], subject: str, at: datetime, peri
     if kind is Observation:
         if filled["value"] is None and not filled.get("deleted"):
             return None
+        if isinstance(filled["value"], Quantity):
+            found = filled["value"]
+            filled = {"unit": found.unit, "qualifier": found.qualifier} | filled | {"value": found.value, "attributes": {**(filled.get("attributes") or {}), "written": found.written}}
         if period and "period" not in filled:
             filled["period"] = period
         filled = {name: value for name, value in filled.items() if value is not None or name == "value"}

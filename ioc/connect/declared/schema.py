@@ -84,10 +84,10 @@ class FieldRule(_Part):
     """One field of a record."""
 
     path: str = Field("", description="Dotted path in the record, or the column; the field's own name without it.")
-    type: Literal["text", "code", "number", "count", "rating", "flag", "time", "date", "month", "area", "area_name"] = Field("text", description="What it must be; anything else is a dead letter.")
+    type: Literal["text", "code", "number", "count", "rating", "flag", "time", "date", "month", "period", "quantity", "area", "area_name"] = Field("text", description="What it must be; anything else is a dead letter. period: 2026, 2026-Q3, quý III/2026, 2026-11; quantity: a figure as people write it, with its unit ('gần 29 tỷ USD').")
     field_class: FieldClass = Field(alias="class", description="public, internal or personal; a personal field is never read.")
     required: bool = Field(False, description="Empty is a dead letter.")
-    values: dict[str, str | bool | None] = Field(default_factory=dict, description="What the source's words mean; any other word is a dead letter.")
+    values: dict[str, str | bool | None] = Field(default_factory=dict, description="What the source's words mean; any other word is a dead letter. Of a quantity: the words for units, with their UCUM code.")
     low: float | None = Field(None, description="Below it a number is kept and marked as doubtful.")
     high: float | None = Field(None, description="Above it a number is kept and marked as doubtful.")
     decimal: Literal["point", "comma", "either"] = Field("either", description="How a number in a text writes its decimals; 'either' refuses what could be both (1,234).")
@@ -144,7 +144,7 @@ class Declaration(_Part):
     source: Source = Field(default_factory=Source, description="Where the records are.")
     fields: dict[str, FieldRule] = Field(min_length=1, description="The fields of a record; what is not named is personal, and never read.")
     subject: str = Field(description="What tells one thing from another, for example 'lot-$id'; the same each time.")
-    time: str = Field("", description="When it was so: a field of type time, date or month. Without it, when we looked.")
+    time: str = Field("", description="When it was so: a field of type time, date, month or period. Without it, when we looked.")
     facts: list[FactRule] = Field(min_length=1, description="What a record becomes.")
     exempt: dict[str, str] = Field(default_factory=dict, description="A rule of `ioc connector grade` that cannot be kept, and why.")
 
@@ -156,8 +156,8 @@ class Declaration(_Part):
                     raise ValueError(f"{where}: ${name} is no field; fields are {', '.join(self.fields)}")
                 if self.fields[name].field_class == "personal":
                     raise ValueError(f"{where}: ${name} is personal and may not be used")
-        if self.time and not (REFERENCE.fullmatch(self.time) and self.fields[self.time[1:]].type in ("time", "date", "month")):
-            raise ValueError(f"time: {self.time!r} is not $field of type time, date or month")
+        if self.time and not (REFERENCE.fullmatch(self.time) and self.fields[self.time[1:]].type in ("time", "date", "month", "period")):
+            raise ValueError(f"time: {self.time!r} is not $field of type time, date, month or period")
         if self.source.since and self.source.since.field not in self.fields:
             raise ValueError(f"source.since.field: {self.source.since.field} is no field; fields are {', '.join(self.fields)}")
         if not REFERENCE.search(self.subject) and not (self.time and all(rule.observation for rule in self.facts)):

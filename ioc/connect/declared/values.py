@@ -9,6 +9,7 @@ from typing import Any
 
 from ioc.connect import fields
 from ioc.connect.connector import Context
+from ioc.connect.declared import figures
 from ioc.connect.declared.schema import FieldRule
 from ioc.connect.errors import Skip
 from ioc.privacy import shown
@@ -19,7 +20,7 @@ _EXACT = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?")
 
 
 def read(record: dict[str, Any], name: str, rule: FieldRule, context: Context[Any]) -> Any:
-    """Return the value of a field: str, Decimal, int, bool, datetime (UTC), date; None when it is empty."""
+    """Return the value of a field: str, Decimal, int, bool, datetime (UTC), date, Quantity, Reference; None when it is empty."""
     raw = pick(record, rule.path or name)
     where = rule.path or name
     value = _typed({where: raw}, where, rule, context)
@@ -43,6 +44,9 @@ def pick(value: Any, path: str) -> Any:
 
 
 def _typed(cell: dict[str, Any], where: str, rule: FieldRule, context: Context[Any]) -> Any:
+    if rule.type == "quantity":
+        text = fields.text(cell, where)
+        return None if text is None else figures.quantity(text.replace(".", ",") if isinstance(cell[where], float) else text, where, rule.values)
     if rule.values:
         return _word(cell, where, rule)
     match rule.type:
@@ -65,6 +69,9 @@ def _typed(cell: dict[str, Any], where: str, rule: FieldRule, context: Context[A
             return _date(cell[where], where, rule, context)
         case "month":
             return _month(cell, where)
+        case "period":
+            text = fields.text(cell, where)
+            return None if text is None else figures.reference(text, where)
         case "area":
             return context.area(fields.text(cell, where), where)
         case "area_name":

@@ -106,7 +106,7 @@ def test_a_month_is_the_reference_period_of_a_number(tmp_path: Path) -> None:
         ({"facts": [{"case": {"title": "$keeper"}}]}, "$keeper is personal and may not be used"),
         ({"facts": [{"observation": {"metric": "m", "value": "$free", "colour": "red"}}]}, "observation has no colour; it has"),
         ({"facts": [{"observation": {"metric": "m", "value": "$free", "unit": "furlong"}}]}, "furlong"),
-        ({"time": "$free"}, "is not $field of type time, date or month"),
+        ({"time": "$free"}, "is not $field of type time, date, month or period"),
         ({"source": {"paging": {"by": "token", "parameter": "after"}}}, "needs value: the dotted path"),
         ({"fields": LOTS["fields"] | {"free": {"class": "secret"}}}, "line 8: fields.free.class"),
         ({"sources": {}}, "sources: Extra inputs are not permitted"),
