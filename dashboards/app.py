@@ -23,6 +23,7 @@ from starlette.responses import Response
 from dashboards.context import Context
 from dashboards.leaders import kpi as kpi_page
 from dashboards.leaders import page as leaders_page
+from dashboards.maps.country import svg
 from dashboards.operations import page as operations_page
 from dashboards.wall import page as wall_page
 from dashboards.wall.scene import Scene
@@ -86,7 +87,13 @@ def _serve_static(api: fastapi.FastAPI, context: Context) -> None:
     async def areas_json(request: Request) -> Response:
         return Response(body, media_type="application/geo+json", headers={"Cache-Control": "no-cache"})
 
+    drawing = svg(context.shapes["bounds"]).encode()
+
+    async def country_svg(request: Request) -> Response:
+        return Response(drawing, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
+
     api.add_api_route("/map/areas.json", areas_json, methods=["GET"], include_in_schema=False)
+    api.add_api_route("/map/country.svg", country_svg, methods=["GET"], include_in_schema=False)
 
 
 def _register(hub: Views, context: Context, scenes: Mapping[str, Scene]) -> None:

@@ -50,9 +50,9 @@
   }
 
   function pointRows(points, spec) {
-    return (points || []).map(([lon, lat, style]) => {
+    return (points || []).map(([lon, lat, style, , n]) => {
       const s = spec.styles[style];
-      const scale = text / 100;
+      const scale = (text / 100) * (n > 1 ? 1 + 0.35 * Math.log2(n) : 1); // a group of points: its area grows slower than its number
       return { position: [lon, lat], fill: s.fill, line: s.line, radius: s.radius * scale, width: s.width * scale };
     });
   }

@@ -18,14 +18,14 @@ from dashboards.context import Context
 from dashboards.figures.numbers import clock_time, iso, number, unit_word
 from dashboards.figures.parts import shape, state_chip, to_json
 from dashboards.figures.ranking import ranking
+from dashboards.maps import points
 from dashboards.maps.classes import breaks, class_of, ranges, shade
+from dashboards.maps.country import inset
 from dashboards.maps.spec import spec
 from dashboards.wall.scene import Scene, SceneMap
 from dashboards.words import Lang, pick, say
 from ioc.kpi.tile import Tile
-from ioc.live import Point, Props, Snapshot
-
-MAX_POINTS = 2000  # of a layer: beyond this, points cover each other and the choropleth says more
+from ioc.live import Props, Snapshot
 
 
 def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
@@ -37,6 +37,7 @@ def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
             html.Div(id="map-canvas", className="map-canvas"),
             html.Div([html.Div(say("map.refused", lang), className="map-refused"), html.Div(id="map-ranking")], className="map-fallback"),
             html.Div(id="map-legend", className="map-legend"),
+            inset(lang),
             dcc.Store(id="map-spec", data=spec(context.areas, geometry["bounds"], lang) | {"feeds": _feeds(context)}),
             *stores,
         ],
@@ -68,8 +69,9 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
         rankings.append(html.Div(ranking(values, context.areas, unit, decimals, lang, most=10), className="ranking-of", **{"data-for": scene.name}))
     shown = [_map_of(scene) for scene in scenes]
     order = {feed: i for i, feed in enumerate(_feeds(context))}
-    incidents = _rows([p for p in snapshot.points if p.layer == "incident"], order) if any(m.incidents for m in shown) else []
-    assets = _rows([p for p in snapshot.points if p.layer == "asset" and p.state != "retired"], order) if any(m.assets for m in shown) else []
+    bounds = context.shapes["bounds"]
+    incidents = points.rows([p for p in snapshot.points if p.layer == "incident"], order, bounds) if any(m.incidents for m in shown) else []
+    assets = points.rows([p for p in snapshot.points if p.layer == "asset"], order, bounds) if any(m.assets for m in shown) else []
     return {
         "map-areas": {"data": areas},
         "map-incidents": {"data": incidents},
@@ -93,19 +95,6 @@ def _feeds(context: Context) -> list[str]:
     return [feed.feed for feed in context.config.feeds]
 
 
-def _rows(points: list[Point], order: Mapping[str, int]) -> list[list[float | str]]:
-    """Return [lon, lat, style, number of the feed] a point, plain ones first so that the abnormal are drawn on top; capped."""
-    rows: list[list[float | str]] = [[round(p.lon, 5), round(p.lat, 5), _style(p), order.get(p.feed, -1)] for p in points]
-    rows.sort(key=lambda row: row[2] in ("overdue", "asset_off"))
-    return rows[-MAX_POINTS:]
-
-
-def _style(point: Point) -> str:
-    if point.layer == "incident":
-        return "overdue" if point.state == "overdue" else "open"
-    return "asset" if point.state == "ok" else "asset_off" if point.state in ("degraded", "down") else "asset"
-
-
 def _legend(
     scene_map: SceneMap, tile: Tile | None, values: Mapping[str, float | None], edges: list[float], snapshot: Snapshot, context: Context, lang: Lang
 ) -> list[Component]:
@@ -115,7 +104,7 @@ def _legend(
     if tile is not None:
         head = [html.Span(_title(tile, lang)), state_chip(tile.quality.state, lang, clock_time(tile.as_of, snapshot.now, context.zone, lang))]
         side.append(html.Div(_steps(tile, values, edges, context, lang), className="legend-steps"))
-    side.append(html.Div(_symbols(scene_map, snapshot, lang), className="legend-symbols"))
+    side.append(html.Div(_symbols(scene_map, snapshot, context.shapes["bounds"], lang), className="legend-symbols"))
     note = [html.Div(say("map.approximate", lang), className="legend-note")] if context.shapes["approximate"] else []
     return [html.Div(head, className="legend-title"), html.Div(side, className="legend-side"), *note]
 
@@ -157,15 +146,21 @@ def whole_numbers(tile: Tile | None) -> bool:
     return tile is None or tile.unit.startswith("{") or (tile.unit == "1" and tile.decimals == 0)
 
 
-def _symbols(scene_map: SceneMap, snapshot: Snapshot, lang: Lang) -> list[Component]:
+def _symbols(scene_map: SceneMap, snapshot: Snapshot, bounds: Sequence[float], lang: Lang) -> list[Component]:
     out: list[Component] = []
+    mine = [p for p in snapshot.points if (not scene_map.feeds or p.feed in scene_map.feeds) and (scene_map.incidents if p.layer == "incident" else scene_map.assets)]
     if scene_map.incidents:
         out.append(html.Div([shape("map-open"), html.Span(say("map.incident", lang))]))
         out.append(html.Div([shape("map-overdue"), html.Span(say("map.overdue", lang))]))
     if scene_map.assets:
         out.append(html.Div([shape("map-asset"), html.Span(say("map.asset", lang))]))
-    for layer, shown in (("incident", scene_map.incidents), ("asset", scene_map.assets)):
-        total = sum(p.layer == layer and (not scene_map.feeds or p.feed in scene_map.feeds) for p in snapshot.points)
-        if shown and total > MAX_POINTS:
-            out.append(html.Div(say("map.capped", lang, shown=MAX_POINTS, all=total)))
+    if any(points.style(p) == "vehicle" for p in mine):
+        out.append(html.Div([shape("map-vehicle"), html.Span(say("map.vehicle", lang))]))
+    inside = [p for p in mine if points.inside(p, bounds)]
+    for layer in ("incident", "asset"):
+        total = sum(p.layer == layer for p in inside)
+        if total > points.MAX_POINTS:
+            out.append(html.Div(say("map.grouped", lang, all=number(total, lang, 0))))
+    if outside := len(mine) - len(inside):
+        out.append(html.Div(say("map.outside", lang, n=number(outside, lang, 0)), **{"data-outside": str(outside)}))
     return out

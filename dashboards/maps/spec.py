@@ -14,12 +14,14 @@ from ioc.areas import Areas
 # Calm steps of one hue, dark to light: more is lighter on the dark wall. Last: alpha.
 PALETTE: list[list[int]] = [[38, 50, 62, 255], [58, 82, 104, 255], [84, 118, 148, 255], [122, 160, 190, 255], [176, 206, 228, 255]]
 NO_DATA = [24, 30, 37, 255]
+MAX_LABEL = 24  # characters of a commune's name on the map; the longest of the country today has 19
 _LINE = [14, 19, 25, 255]
 
 # open is a ring, overdue a full disc: told apart without colour. Radius in hundredths of the text size.
 STYLES: dict[str, dict[str, Any]] = {
     "open": {"fill": [0, 0, 0, 0], "line": [240, 244, 248, 210], "radius": 13, "width": 5},
     "overdue": {"fill": [255, 176, 32, 255], "line": [16, 20, 26, 255], "radius": 20, "width": 5},
+    "vehicle": {"fill": [240, 244, 248, 255], "line": [16, 20, 26, 255], "radius": 10, "width": 3},
     "asset": {"fill": [200, 210, 220, 150], "line": [0, 0, 0, 0], "radius": 6, "width": 0},
     "asset_off": {"fill": [0, 0, 0, 0], "line": [255, 176, 32, 255], "radius": 10, "width": 4},
 }
@@ -67,6 +69,14 @@ def _points(name: str) -> pdk.Layer:
 
 def _labels(areas: Areas, lang: Lang) -> list[dict[str, Any]]:
     return [
-        {"position": [area.lon, area.lat], "text": area.short if lang == "vi" else area.name_en.rsplit(" ", 1)[0]}
+        {"position": [area.lon, area.lat], "text": shortened(area.short if lang == "vi" else area.name_en.rsplit(" ", 1)[0])}
         for area in main_communes(areas)
     ]
+
+
+def shortened(name: str) -> str:
+    """Return a name that leaves room for others: at most `MAX_LABEL` characters, cut between words where there are any."""
+    if len(name) <= MAX_LABEL:
+        return name
+    cut = name[: MAX_LABEL - 1]
+    return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,.-") + "…"

@@ -14,7 +14,7 @@ from ioc.store.sql import queries
 _SQL = queries("status")
 SERVICE_SILENT = timedelta(seconds=30)  # a process not seen for this long is gone
 TICKER_WINDOW = timedelta(days=2)
-MOST_POINTS = 2_000  # of a layer; more is a heat map's business
+MOST_POINTS = 100_000  # of a layer; screens group them, see dashboards/maps/points.py
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
 import shapely
-from shapely.geometry import Point, mapping, shape
+from shapely.geometry import Point as Place
+from shapely.geometry import Polygon, mapping, shape
 
 from dashboards.context import Context
-from dashboards.maps import panel
+from dashboards.maps import country, panel, points
 from dashboards.maps.classes import breaks, class_of, nice, ranges, shade
 from dashboards.maps.geometry import MAX_VERTICES, cells, main_communes, shapes
-from dashboards.maps.spec import spec
+from dashboards.maps.spec import shortened, spec
 from dashboards.wall.scene import Scene, SceneMap
 from ioc.config import Words
 from ioc.errors import UserError
+from ioc.live import Point
 from tests.browser import province
 
 AREAS = province.AREAS
@@ -33,7 +38,7 @@ def test_it_gives_every_commune_a_cell_around_its_own_centroid() -> None:
     assert found.keys() == AREAS.communes.keys()
     for code, cell in found.items():
         area = AREAS.communes[code]
-        assert cell.intersects(Point(area.lon, area.lat)), area.name
+        assert cell.intersects(Place(area.lon, area.lat)), area.name
 
 
 def test_it_leaves_no_overlap_between_cells() -> None:
@@ -126,15 +131,85 @@ def test_it_leaves_the_map_alone_when_only_a_tile_changed() -> None:
     assert first == second
 
 
-def test_it_draws_abnormal_points_last_and_says_when_it_caps() -> None:
-    shot = province.snapshot()
-    many = [p for p in shot.points if p.layer == "incident"] * 12
-    props = panel.props([with_map(kpi="incidents_open", assets=False)], msgspec.structs.replace(shot, points=many), CONTEXT, "vi")
-    rows = props["map-incidents"]["data"]
-    assert len(rows) == panel.MAX_POINTS
+def flood(n: int, **changes: Any) -> list[Point]:
+    """Return n open cases all over the province, one in ten overdue."""
+    dice = random.Random(7)
+    west, south, east, north = CONTEXT.shapes["bounds"]
+    base = next(p for p in province.snapshot().points if p.layer == "incident")
+    return [
+        msgspec.structs.replace(base, subject=str(i), lon=dice.uniform(west, east), lat=dice.uniform(south, north), state="overdue" if i % 10 == 0 else "open", **changes)
+        for i in range(n)
+    ]
+
+
+def test_it_draws_abnormal_points_last() -> None:
+    rows = panel.props([with_map(kpi="incidents_open", assets=False)], province.snapshot(), CONTEXT, "vi")["map-incidents"]["data"]
     assert rows[-1][2] == "overdue" and rows[0][2] == "open"
-    assert f"hiện 2000/{len(many)} điểm" in str(props["map-legend"])
+    assert all(len(row) == 4 for row in rows)
+
+
+def test_it_groups_a_hundred_thousand_points_and_loses_none() -> None:
+    many = flood(100_000)
+    props = panel.props([with_map(kpi="incidents_open", assets=False)], msgspec.structs.replace(province.snapshot(), points=many), CONTEXT, "vi")
+    rows = props["map-incidents"]["data"]
+    assert 100 < len(rows) <= points.GROUPS
+    assert sum(row[4] for row in rows) == 100_000
+    assert sum(row[4] for row in rows if row[2] == "overdue") == 10_000
+    assert rows[-1][2] == "overdue" and rows[0][2] == "open"
+    west, south, east, north = CONTEXT.shapes["bounds"]
+    assert all(west <= lon <= east and south <= lat <= north for lon, lat, *_ in rows)
+    assert "gộp 100.000 điểm" in str(props["map-legend"])
     assert props["map-assets"]["data"] == []
+    assert len(json.dumps(rows)) < 120_000  # what a refresh sends
+
+
+def test_groups_keep_their_feed_so_that_a_scene_can_choose() -> None:
+    other = flood(3000, feed="other")
+    rows = points.rows([*flood(3000), *other], {"incident-reports": 4, "other": 9}, CONTEXT.shapes["bounds"])
+    assert sum(row[4] for row in rows if row[3] == 9) == 3000
+
+
+@pytest.mark.parametrize(("lon", "lat"), [(0.0, 0.0), (21.6, 105.8), (106.7, 10.8)])
+def test_it_does_not_draw_a_point_outside_the_province_but_counts_it(lon: float, lat: float) -> None:
+    shot = province.snapshot()
+    lost = msgspec.structs.replace(next(p for p in shot.points if p.layer == "incident"), lon=lon, lat=lat)
+    props = panel.props([with_map(kpi="incidents_open")], msgspec.structs.replace(shot, points=[*shot.points, lost]), CONTEXT, "vi")
+    assert len(props["map-incidents"]["data"]) == 214
+    assert "1 ngoài tỉnh" in str(props["map-legend"])
+    assert "ngoài tỉnh" not in str(panel.props([with_map(kpi="incidents_open")], shot, CONTEXT, "vi")["map-legend"])
+
+
+def test_it_draws_vehicles_apart_from_facilities_and_names_them() -> None:
+    shot = province.snapshot()
+    asset = next(p for p in shot.points if p.layer == "asset")
+    vehicles = [msgspec.structs.replace(asset, category="vehicle", state=state) for state in ("ok", "down")]
+    props = panel.props([with_map(kpi="incidents_open")], msgspec.structs.replace(shot, points=vehicles), CONTEXT, "vi")
+    assert [row[2] for row in props["map-assets"]["data"]] == ["vehicle", "asset_off"]
+    assert "phương tiện" in str(props["map-legend"])
+
+
+def test_it_shortens_a_name_that_would_cover_the_map() -> None:
+    assert shortened("Phan Đình Phùng") == "Phan Đình Phùng"
+    long = shortened("Xã " + "Nghĩa Trang Liệt Sĩ " * 6)
+    assert len(long) <= 24 and long.endswith("…") and not long.endswith(" …")
+    assert shortened("X" * 120) == "X" * 23 + "…"
+    assert all(shortened(area.short) == area.short for area in AREAS.communes.values())
+
+
+def test_w25_the_country_shows_hoang_sa_and_truong_sa_where_they_are() -> None:
+    drawing = ElementTree.fromstring(country.svg(CONTEXT.shapes["bounds"]))
+    width, height = (float(n) for n in drawing.attrib["viewBox"].split()[2:])
+
+    def places(name: str) -> list[tuple[float, float]]:
+        group = next(node for node in drawing.iter() if node.get("id") == name)
+        at = [(float(node.attrib["cx"]) / width, float(node.attrib["cy"]) / height) for node in group]
+        return [(country.WEST + x * (country.EAST - country.WEST), country.NORTH - y * (country.NORTH - country.SOUTH)) for x, y in at]
+
+    assert places("hoang-sa") and all(111 < lon < 113 and 15.5 < lat < 17.3 for lon, lat in places("hoang-sa"))
+    assert places("truong-sa") and all(111.3 < lon < 117.4 and 6.5 < lat < 12.1 for lon, lat in places("truong-sa"))
+    assert Polygon(country.MAINLAND).is_valid
+    west, south, east, north = CONTEXT.shapes["bounds"]
+    assert Polygon(country.MAINLAND).contains(Place((west + east) / 2, (south + north) / 2))
 
 
 def test_it_shows_a_map_without_any_value() -> None:
