@@ -29,7 +29,6 @@ from dashboards.wall import page as wall_page
 from dashboards.wall.scene import Scene
 from dashboards.wall.scene import load as load_scenes
 from dashboards.words import LANGS, Lang, as_lang, say
-from ioc import __version__
 from ioc.areas import Areas
 from ioc.config import Config
 from ioc.kpi.catalogue import Catalogue
@@ -41,6 +40,8 @@ _HERE = Path(__file__).parent
 class Views(Protocol):
     """What the pages need of `ioc.live.Hub`."""
 
+    version: str
+
     def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None: ...
 
 
@@ -49,7 +50,7 @@ def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catal
 
     Raises `UserError` when a scene or the boundaries cannot be used.
     """
-    context = Context(config, areas, catalogue, __version__)
+    context = Context(config, areas, catalogue, hub.version)
     scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis, {feed.feed for feed in config.feeds}, context.parts)
     _serve_static(api, context)
     app = dash.Dash(

@@ -150,6 +150,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "ops.instance": ("Máy", "Instance"),
     "ops.seen_at": ("Báo hiệu lúc", "Last seen"),
     "ops.started_at": ("Chạy từ", "Started"),
+    "ops.config_problem": (
+        "config.yaml vừa đổi và không dùng được; hệ thống vẫn chạy theo bản đúng gần nhất. {problem}",
+        "config.yaml was changed and cannot be used; the last good one stays in force. {problem}",
+    ),
     "ops.memory_only": (
         "Bộ chuyển tin đang dùng chỉ giữ trong bộ nhớ, để dùng thử: khởi động lại là mất phần chưa nạp. Khi vận hành thật, hãy dùng Apache Kafka.",
         "The broker in use keeps messages in memory only, for trying out: what is not yet ingested is lost when it restarts. For real operation use Apache Kafka.",

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 import typer
 
-from ioc import __version__
+from ioc import __version__, reload
 from ioc.clock import system_clock
 from ioc.config import Config, load
 from ioc.connect.commands import app as connector_app
@@ -83,16 +83,18 @@ def connect() -> None:
     from ioc.store.cursors import Cursors
     from ioc.store.pool import open_pool
 
-    config = _config()
-    stop = _stop_on_signals()
-    publisher, pool = Publisher(config.broker), open_pool(config, max_size=4)
-    beat = _beat(config, "connect", stop)
-    try:
-        runner.run(config, publisher, Cursors(pool, publisher.topic_id), stop, system_clock)
-    finally:
-        publisher.close()
-        pool.close()
-        beat.join(timeout=6)
+    def work(config: Config, until: threading.Event) -> None:
+        publisher, pool = Publisher(config.broker), open_pool(config, max_size=4)
+        beat = _beat(config, "connect", until)
+        try:
+            runner.run(config, publisher, Cursors(pool, publisher.topic_id), until, system_clock)
+        finally:
+            until.set()
+            publisher.close()
+            pool.close()
+            beat.join(timeout=6)
+
+    reload.serve(work, _stop_on_signals())
 
 
 @app.command()
@@ -100,7 +102,7 @@ def ingest() -> None:
     """Store what is on the bus. Run as many as there are partitions to share."""
     from ioc import ingest as ingest_
 
-    ingest_.run(_config(), _stop_on_signals())
+    reload.serve(ingest_.run, _stop_on_signals())
 
 
 @app.command()
@@ -108,7 +110,8 @@ def web() -> None:
     """Serve screens and API."""
     from ioc import web as web_
 
-    web_.run(_config())
+    stop, problem = _stop_on_signals(), reload.Problem()
+    reload.serve(lambda config, until: web_.run(config, until, problem), stop, problem)
 
 
 @app.command()
@@ -116,7 +119,7 @@ def jobs() -> None:
     """Run what must happen by the clock."""
     from ioc import jobs as jobs_
 
-    jobs_.run(_config(), _stop_on_signals())
+    reload.serve(jobs_.run, _stop_on_signals())
 
 
 @app.command()

@@ -192,7 +192,7 @@ _OTHER_VARIABLES = ("IOC_CONFIG", "IOC_SIMULATOR_URL", "IOC_SAMPLES", "IOC_REQUI
 
 def load(path: Path | None = None) -> Config:
     """Read `path` (default: $IOC_CONFIG or config.yaml); raise `UserError` with file, line and repair."""
-    path = path or Path(os.environ.get("IOC_CONFIG", DEFAULT_PATH))
+    path = path or path_of()
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as exc:
@@ -208,6 +208,11 @@ def load(path: Path | None = None) -> Config:
     except ValidationError as exc:
         problems = [f"line {line_of(text, error['loc'])}: {'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()]
         raise UserError(f"{path}: " + "; ".join(problems)) from exc
+
+
+def path_of() -> Path:
+    """Return which file the configuration is read from."""
+    return Path(os.environ.get("IOC_CONFIG", DEFAULT_PATH))
 
 
 def _expand(value: Any) -> Any:

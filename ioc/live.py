@@ -147,8 +147,9 @@ class View:
     `parts` is changed and read on the event loop only.
     """
 
-    def __init__(self, name: str, render: Render, by_area: Iterable[str], of_parts: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(self, name: str, render: Render, by_area: Iterable[str], of_parts: Mapping[str, Iterable[str]] | None = None, version: str = __version__) -> None:
         self.name = name
+        self.version = version
         self.render = render
         self.by_area = tuple(by_area)
         self.of_parts = {area: tuple(kpis) for area, kpis in (of_parts or {}).items()}
@@ -163,21 +164,21 @@ class View:
         changed = {name: text for name, text in parts.items() if self.parts.get(name) != text}
         self.parts, self.seq, self.now, self._whole = parts, seq, now, ""
         if changed:
-            message = _message(seq, now, changed, snapshot=False)
+            message = _message(seq, self.version, now, changed, snapshot=False)
             for viewer in self.viewers:
                 viewer.put(message)
 
     def whole(self) -> str:
         """Return the message that shows everything, serialised once per rendering."""
         if not self._whole:
-            self._whole = _message(self.seq, self.now, self.parts, snapshot=True)
+            self._whole = _message(self.seq, self.version, self.now, self.parts, snapshot=True)
         return self._whole
 
 
-def _message(seq: int, now: str, parts: dict[str, str], *, snapshot: bool) -> str:
+def _message(seq: int, version: str, now: str, parts: dict[str, str], *, snapshot: bool) -> str:
     props = ",".join(f"{json.dumps(name)}:{text}" for name, text in parts.items())
     mark = '"snapshot":true,' if snapshot else ""
-    return f'{{"seq":{seq},"v":{json.dumps(__version__)},"now":"{now}",{mark}"props":{{{props}}}}}'
+    return f'{{"seq":{seq},"v":{json.dumps(version)},"now":"{now}",{mark}"props":{{{props}}}}}'
 
 
 def iso(at: datetime) -> str:
@@ -189,13 +190,16 @@ class Hub:
     """Evaluates once for all screens. `start` begins its thread; `join` and `leave` are called on the event loop."""
 
     def __init__(
-        self, config: Config, engine: Evaluator, kpis: Iterable[str], pool: ConnectionPool[psycopg.Connection[Any]], *, clock: Clock = system_clock
-    ) -> None:
+        self, config: Config, engine: Evaluator, kpis: Iterable[str], pool: ConnectionPool[psycopg.Connection[Any]], *, clock: Clock = system_clock,
+        problem: Callable[[], str] = str, version: str = __version__,
+    ) -> None:  # fmt: skip
         self._config = config
         self._engine = engine
         self._kpis = list(kpis)
         self._pool = pool
         self._clock = clock
+        self._problem = problem  # what is wrong with the configuration as it stands
+        self.version = version  # of program and configuration: a screen that shows another one loads itself anew
         self._views: dict[str, View] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -213,7 +217,7 @@ class Hub:
     def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None:
         """Register a page. `by_area`: the KPIs whose value by commune its map or rankings show; `of_parts`: area -> the
         KPIs of which it shows that area's tile."""
-        self._views[name] = View(name, render, by_area, of_parts)
+        self._views[name] = View(name, render, by_area, of_parts, self.version)
 
     @property
     def views(self) -> dict[str, View]:
@@ -413,7 +417,7 @@ class Hub:
             "database": {"server": self._server.server, "timescaledb": self._server.timescaledb, "edition": self._server.edition, "reachable": True},
             "broker": {"kind": self._config.broker.kind, "bootstrap": self._config.broker.bootstrap},
             "processes": processes,
-        }
+        } | ({"configuration": {"problem": problem}} if (problem := self._problem()) else {})
 
     def _listen(self, timeout_s: float) -> dict[str, list[str]]:
         """Return what changed (feed -> kinds and metrics) within `timeout_s`; returns at the first notice."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
 
 from dashboards import app as pages
-from ioc import api, areas
+from ioc import __version__, api, areas
 from ioc.bus import Publisher
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
@@ -18,46 +19,56 @@ from ioc.errors import UserError
 from ioc.kpi import catalogue
 from ioc.kpi.engine import Engine
 from ioc.live import Hub
+from ioc.reload import stamp
 from ioc.store.pool import open_pool
 from ioc.store.services import Beat
 
 
-def build(config: Config, clock: Clock = system_clock) -> FastAPI:
+def build(config: Config, clock: Clock = system_clock, problem: Callable[[], str] = str) -> FastAPI:
     """Return the whole application. It starts while database and broker are away, and says so."""
     units = areas.load(config.province.code)
     kpis = catalogue.load(config.kpis.catalogue)
     engine = Engine(kpis, config, units, clock)
     pool = open_pool(config)
-    hub = Hub(config, engine, [kpi.kpi for kpi in catalogue.in_use(kpis, config)], pool, clock=clock)
+    hub = Hub(config, engine, [kpi.kpi for kpi in catalogue.in_use(kpis, config)], pool, clock=clock, problem=problem, version=f"{__version__}+{stamp(config)}")
     app = api.create(api.Parts(config, kpis, engine, units, pool, Publisher(config.broker), hub, clock))
     screens = pages.create(app, config, hub, units, kpis)
     app.state.policy = api.content_policy(screens.csp_hashes())
     return app
 
 
-def run(config: Config, clock: Clock = system_clock) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raise `UserError` when the port is taken."""
+def run(config: Config, until: threading.Event, problem: Callable[[], str] = str, clock: Clock = system_clock) -> None:
+    """Serve until `until` is set, SIGTERM or Ctrl-C. Raise `UserError` when the port is taken."""
     with socket.socket(socket.AF_INET6 if ":" in config.web.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((config.web.host, config.web.port))
         except OSError as exc:
             raise UserError(f"cannot listen on {config.web.host}:{config.web.port}: {exc.strerror}; choose another port (IOC_WEB__PORT)") from exc
-    app = build(config, clock)
+    app = build(config, clock, problem)
     stop = threading.Event()
     beat = Beat(config.database.dsn, "web", f"{socket.gethostname()}:{os.getpid()}", clock)
     thread = beat.every(5, stop)
     try:
-        uvicorn.run(
-            app,
-            host=config.web.host,
-            port=config.web.port,
-            log_level="warning",
-            ws_per_message_deflate=False,  # on a LAN compression costs more than it saves
-            ws_ping_interval=None,  # /live has its own heartbeat
-            timeout_graceful_shutdown=3,
-            server_header=False,
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=config.web.host,
+                port=config.web.port,
+                log_level="warning",
+                ws_per_message_deflate=False,  # on a LAN compression costs more than it saves
+                ws_ping_interval=None,  # /live has its own heartbeat
+                timeout_graceful_shutdown=3,
+                server_header=False,
+            )
         )
+        threading.Thread(target=_end, args=(server, until), name="end", daemon=True).start()
+        server.run()
     finally:
         stop.set()
         thread.join(timeout=6)
+
+
+def _end(server: uvicorn.Server, until: threading.Event) -> None:
+    until.wait()
+    server.should_exit = True

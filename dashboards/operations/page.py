@@ -61,9 +61,11 @@ def render(context: Context, lang: Lang) -> Render:
     def props(snapshot: Snapshot) -> Props:
         memory_only = context.config.broker.kind == "embedded" or "embedded" in str(snapshot.services.get("broker", ""))
         note = [html.P([shape("watch"), html.Span(say("ops.memory_only", lang))], className="notice")] if memory_only else []
+        if problem := snapshot.services.get("configuration", {}).get("problem"):
+            note.insert(0, html.P([shape("alarm"), html.Span(say("ops.config_problem", lang, problem=problem))], className="notice"))
         return {
             "ops-feeds": {"children": to_json([_feed_row(feed, snapshot, context, lang) for feed in snapshot.feeds])},
-            "ops-services": {"children": to_json([_service(name, value, snapshot, context, lang) for name, value in snapshot.services.items()])},
+            "ops-services": {"children": to_json([_service(name, value, snapshot, context, lang) for name, value in snapshot.services.items() if name != "configuration"])},
             "ops-note": {"children": to_json(note)},
         }
 
