@@ -34,5 +34,6 @@
     if (wall && changes.some((change) => wall.contains(change.target))) soon();
   }).observe(document, { childList: true, subtree: true, characterData: true });
   window.addEventListener("resize", soon);
+  window.addEventListener("ioc:scene", soon); // what was hidden had no width to measure
   document.fonts.ready.then(soon);
 })();

@@ -17,6 +17,7 @@
   let closedAt = null;
   let lostSince = null;
   let denied = false;
+  let shown = new Map(); // component id -> its props as JSON, as the page has them
   let newer = null; // a version of the page that waits for its moment
 
   const root = () => document.querySelector("[data-view]");
@@ -27,6 +28,7 @@
   function connect() {
     const page = root();
     if (!page) return;
+    if (view !== page.dataset.view) shown = new Map();
     view = page.dataset.view;
     clearTimeout(timer);
     const scheme = location.protocol === "https:" ? "wss://" : "ws://";
@@ -76,10 +78,14 @@
     }
   }
 
+  // After a reconnect everything comes again; what the page shows already is not drawn again.
   function apply(props) {
     for (const id in props) {
+      const text = JSON.stringify(props[id]);
+      if (shown.get(id) === text) continue;
       try {
         window.dash_clientside.set_props(id, props[id]);
+        shown.set(id, text);
       } catch (problem) {
         console.warn("a part of the page could not take its value", id, problem);
       }

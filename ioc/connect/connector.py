@@ -92,6 +92,7 @@ class Context(Generic[O_co]):
     memory: dict[str, Any] = field(default_factory=dict)
     client: Client | None = None
     clock: Clock | None = None
+    since: datetime | None = None
 
     def look_again(self) -> None:
         """Set `now` to the present: for a poll that stays open, as one of a message broker does."""
@@ -131,8 +132,8 @@ class Context(Generic[O_co]):
 
     @property
     def oldest(self) -> datetime:
-        """How far back the first poll reads."""
-        return self.now - timedelta(days=self.feed.late_window_days)
+        """How far back the first poll reads; `since` where the feed was set back to that."""
+        return self.since or self.now - timedelta(days=self.feed.late_window_days)
 
     def event(self, subject: str, time: datetime, data: Fact) -> Event:
         """Return an event whose id is derived from its content."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -26,6 +27,7 @@ from ioc.connect.convert import convert_page, page_letter
 from ioc.connect.errors import Retriable, Unreadable
 from ioc.connect.ports import Cursors, Publisher
 from ioc.events import DeadLetter
+from ioc.store.cursors import REWOUND
 
 COMMIT_EVERY = 2000  # records; bounds what a crash repeats and what waits for the broker
 
@@ -56,7 +58,10 @@ class Pump:
 
     def poll(self, publisher: Publisher, cursors: Cursors, stopping: Callable[[], bool] = lambda: False) -> Report:
         """Read what is new, publish, save. Raises what stops the poll: `Retriable`, `Fatal`, `Unavailable`."""
-        context = self.context(cursors.load(self.feed.feed))
+        cursor = cursors.load(self.feed.feed)
+        context = self.context({} if REWOUND in cursor else cursor)
+        if REWOUND in cursor:
+            context.since = datetime.fromisoformat(cursor[REWOUND])
         report = Report(problems=[])
         saver = _Saver(self.feed.feed, publisher, cursors, self._clock)
         try:

@@ -11,7 +11,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from ioc.errors import Unavailable
-from ioc.store.cursors import Cursors
+from ioc.store.cursors import Cursors, rewind
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 
@@ -44,6 +44,20 @@ def test_a_cursor_of_a_topic_that_is_gone_counts_no_more(pool: ConnectionPool[An
     Cursors(pool, lambda feed: "old").save("f", {"page": 3}, records=1, at=NOW)
     assert Cursors(pool, lambda feed: "old").load("f") == {"page": 3}
     assert Cursors(pool, lambda feed: "new").load("f") == {}
+
+
+def test_a_feed_that_was_set_back_stays_so_until_a_poll_that_saw_it(pool: ConnectionPool[Any]) -> None:
+    running = Cursors(pool)
+    running.load("f")
+    running.save("f", {"page": 9}, records=1, at=NOW)
+    with pool.connection() as conn:
+        assert rewind(conn, "f", NOW)
+        assert not rewind(conn, "g", NOW)
+    running.save("f", {"page": 10}, records=1, at=NOW)  # of a poll that began before
+    assert running.load("f") == {"$from": NOW.isoformat()}
+    running.save("f", {"page": 1}, records=1, at=NOW)
+    running.save("f", {"page": 2}, records=1, at=NOW)
+    assert running.load("f") == {"page": 2}
 
 
 def test_an_absent_database_is_told_apart_from_a_mistake() -> None:
