@@ -26,6 +26,8 @@ _UNITS: dict[str, tuple[str, str]] = {
     "[VND]": ("đồng", "VND"),
     "ug/m3": ("µg/m³", "µg/m³"),
     "{station}": ("trạm", "stations"),
+    "{camera}": ("camera", "cameras"),
+    "{vehicle}": ("lượt xe", "vehicles"),
     "USD": ("đô la Mỹ", "US dollars"),
     "{mbps}": ("Mbps", "Mbps"),
     "{project}": ("dự án", "projects"),

@@ -20,10 +20,10 @@ from ioc.clock import ICT
 from ioc.config import Feed, Words
 from ioc.connect import Context, registry
 from ioc.connect.preview import preview
-from ioc.events import Observation
+from ioc.events import Asset, Observation
 
 FEEDS = ["e-documents", "education", "health", "incident-reports", "public-services"]
-OTHERS = ["environment", "indicators", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
+OTHERS = ["cameras", "environment", "indicators", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
 EDXML = "{http://www.mic.gov.vn/TBT/QCVN_102_2016}"
 V311 = "/incident-reports/open311/v2"
 ROSTER = "/education/ims/oneroster/rostering/v1p2"
@@ -465,6 +465,24 @@ def test_its_stations_speak_sensorthings_and_measure_what_the_truth_says(world: 
     assert len(values) == len(mine) and all(float(told[str(row["@iot.id"])]["result"]) == row["result"] for row in mine)
     stations = {stream["Thing"]["@iot.id"] for stream in world.ask("/environment/v1.1/Datastreams?$top=500").json()["value"]}
     assert len(stations) == 12
+
+
+def test_its_cameras_are_read_by_the_connector_without_plate_or_picture(world: World) -> None:
+    connector = registry.get("cameras")
+    feed = Feed(feed="cameras", connector="cameras", title=Words(vi="", en=""), url="http://127.0.0.1")
+    context = Context(feed, connector.options(), areas.load("19"), world.province.clock(), "/test")
+    page = world.ask("/cameras/cameras.json")
+    got = preview(connector, context, page.content)
+    rows = {row["id"]: row for row in world.truth("cameras")}
+    assert got.letters == [] and got.records == len(rows) == 120
+    states = {event.subject: event.data.state for event in got.events if isinstance(event.data, Asset)}
+    word = {"online": "ok", "offline": "down"}
+    assert states == {camera: word.get(row["status"], "degraded") for camera, row in rows.items()}
+    values = {(event.subject, event.data.metric): event.data.value for event in got.events if isinstance(event.data, Observation)}
+    assert all(values[camera, "camera.silent"] == row["silent_s"] and values[camera, "camera.frozen"] == (row["status"] == "frozen") for camera, row in rows.items())
+    assert all(values[camera, f"vehicles.{kind}"] == row[kind] for camera, row in rows.items() for kind in ("motorcycle", "car", "bus", "truck") if kind in row)
+    out = str(got.events)
+    assert b"20A-000.00" in page.content and "20A" not in out and "192.0.2" not in out
 
 
 def test_its_warnings_are_cap_and_listed_while_they_are_in_force(world: World) -> None:
