@@ -91,6 +91,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "nav.skip": ("Đến nội dung chính", "Skip to the main content"),
     "nav.back": ("Tất cả chỉ số", "All indicators"),
     "nav.menu": ("Các trang", "Pages"),
+    "leaders.export": ("Tải về:", "Download:"),
     "leaders.title": ("Chỉ số điều hành", "Indicators"),
     "leaders.abnormal": ("{n} chỉ số cần chú ý", "{n} indicators need attention"),
     "leaders.abnormal.one": ("1 chỉ số cần chú ý", "1 indicator needs attention"),

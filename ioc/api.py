@@ -10,9 +10,9 @@ import gc
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,8 +35,8 @@ from ioc.errors import Unavailable, UserError
 from ioc.events import BadEvent, Event
 from ioc.health import Health
 from ioc.ingest import accept
-from ioc.kpi import explain
-from ioc.kpi.catalogue import Catalogue, in_use
+from ioc.kpi import explain, export
+from ioc.kpi.catalogue import Catalogue, Period, in_use
 from ioc.kpi.engine import Engine
 from ioc.live import Hub, pump
 from ioc.store import status
@@ -206,11 +206,12 @@ def _moment(text: str | None, name: str) -> datetime | None:
 def _kpis(app: FastAPI, parts: Parts) -> None:
     names = [kpi.kpi for kpi in in_use(parts.catalogue, parts.config)]
 
-    def tiles(kpis: list[str], area: str | None, at: str | None, known_at: str | None) -> Any:
+    def tiles(kpis: list[str], area: str | None, at: str | None, known_at: str | None, period: str | None = None) -> Any:
         now = parts.clock()
+        named, days = _period(period)
         with snapshot(parts.pool) as reader:
             return parts.engine.evaluate(
-                reader, kpis, area=area, at=_moment(at, "at") or now, known_at=_moment(known_at, "known_at")
+                reader, kpis, area=area, at=_moment(at, "at") or now, known_at=_moment(known_at, "known_at"), period=named, days=days
             )
 
     def known(kpi: str) -> str:
@@ -222,13 +223,21 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
 
     @app.get("/api/kpis", summary="All KPIs by the tile contract", dependencies=reader)
     def all_kpis(area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None) -> Response:
-        _period(period)
-        return _json(list(tiles(names, area, at, known_at).values()))
+        return _json(list(tiles(names, area, at, known_at, period).values()))
+
+    @app.get("/api/kpis.{form}", summary="All KPIs as a table: csv (UTF-8, semicolons) or xlsx", dependencies=reader)
+    def exported(
+        form: Literal["csv", "xlsx"], lang: Literal["vi", "en"] = "vi", area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None
+    ) -> Response:
+        found = list(tiles(names, area, at, known_at, period).values())
+        rows = export.table(found, parts.engine.zone, lang)
+        body = export.as_csv(rows, lang) if form == "csv" else export.as_xlsx(rows, "KPI")
+        name = f"ioc-{(_moment(at, 'at') or parts.clock()).astimezone(parts.engine.zone):%Y%m%d-%H%M}.{form}"
+        return Response(body, media_type=_EXPORTED[form], headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"})
 
     @app.get("/api/kpis/{kpi}", summary="One KPI by the tile contract", dependencies=reader)
     def one_kpi(kpi: str, area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None) -> Response:
-        _period(period)
-        return _json(tiles([known(kpi)], area, at, known_at)[kpi])
+        return _json(tiles([known(kpi)], area, at, known_at, period)[kpi])
 
     @app.get("/api/kpis/{kpi}/explain", summary="Where a number comes from: words, SQL, parts, feeds, last events", dependencies=reader)
     def explained(kpi: str, area: str | None = None, at: str | None = None) -> Response:
@@ -242,9 +251,19 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
             return _json(parts.engine.by_area(reader, known(kpi), _moment(at, "at") or parts.clock()))
 
 
-def _period(period: str | None) -> None:
-    if period not in (None, "day", "today"):
-        raise UserError(f"period={period!r} is not served yet; KPIs are those of the day ('day')")
+_PERIODS: dict[str, Period] = {"today": "day", "day": "day", "week": "week", "month": "month", "quarter": "quarter", "year": "year"}
+_EXPORTED = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+
+
+def _period(text: str | None) -> tuple[Period | None, tuple[date, date] | None]:
+    """Return the named period, or the days of one written 2026-01-01..2026-03-31 (both included)."""
+    if text is None or text in _PERIODS:
+        return (_PERIODS[text] if text else None), None
+    first, dots, last = text.partition("..")
+    try:
+        return None, (date.fromisoformat(first), date.fromisoformat(last if dots else first))
+    except ValueError as exc:
+        raise UserError(f"period={text!r} is none; write {', '.join(_PERIODS)}, or days such as 2026-01-01..2026-03-31") from exc
 
 
 def _events(app: FastAPI, parts: Parts) -> None:

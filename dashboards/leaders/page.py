@@ -24,7 +24,10 @@ def view_name(lang: Lang) -> str:
 def layout(context: Context, lang: Lang) -> Component:
     """Return the page's frame: a section a theme, a place a KPI, a table for those told apart by category."""
     sections = [_section(theme, kpis, context, lang) for theme, kpis in context.themes]
-    head = html.Div([html.H1(say("leaders.title", lang)), html.Div(id="summary", className="summary")], className="page-title")
+    exports = html.P(
+        [say("leaders.export", lang), *(html.A(form.upper(), href=f"/api/kpis.{form}?lang={lang}", download="") for form in ("csv", "xlsx"))], className="exports"
+    )
+    head = html.Div([html.H1(say("leaders.title", lang)), html.Div(id="summary", className="summary"), exports], className="page-title")
     return frame.page([head, *sections], context, lang, view=view_name(lang), path="/", current="leaders")
 
 

@@ -67,11 +67,12 @@ class Engine:
         at: datetime,
         known_at: datetime | None = None,
         days: Days | None = None,
+        period: Period | None = None,
     ) -> dict[str, Tile]:
         """Return the tiles of `kpis` (None: all in use) for the province, a commune or a group of communes, as of `at`.
 
-        `known_at`: as it was known then. `days` (both included) replaces the period of KPIs that have one. Raise
-        `UserError` for a KPI or an area that is not there.
+        `known_at`: as it was known then. `period` or `days` (both included) replaces the period of KPIs that have one: not of
+        what is true now, nor of figures of reports. Raise `UserError` for a KPI or an area that is not there.
         """
         chosen = self.chosen(kpis)
         codes = self.codes(area)
@@ -79,7 +80,7 @@ class Engine:
         tiles: dict[str, Tile] = {}
         with self.source(reader, at, known_at) as source:
             feeds = source.feeds()
-            for windows, group in self._by_windows(chosen, at, days).items():
+            for windows, group in self._by_windows(chosen, at, days, period).items():
                 answer = source.answer(self.question(group, windows, at, areas=codes, spark=True))
                 for kpi in group:
                     tiles[kpi.kpi] = self._tile(kpi, Values(answer, windows, kpi), feeds, at, part)
@@ -176,10 +177,11 @@ class Engine:
             raise UserError(self.areas.why_unknown(area) + (f"; groups are {', '.join(self.groups)}" if self.groups else ""))
         return (area,)
 
-    def _by_windows(self, kpis: list[Kpi], at: datetime, days: Days | None) -> dict[Windows, list[Kpi]]:
+    def _by_windows(self, kpis: list[Kpi], at: datetime, days: Days | None, period: Period | None) -> dict[Windows, list[Kpi]]:
         groups: dict[Windows, list[Kpi]] = {}
         for kpi in kpis:
-            groups.setdefault(self._windows(kpi.period, at, days), []).append(kpi)
+            fixed = kpi.period == "now" or kpi.latest
+            groups.setdefault(self._windows(kpi.period if fixed or period is None else period, at, None if kpi.latest else days), []).append(kpi)
         return groups
 
     def _windows(self, period: Period, at: datetime, days: Days | None) -> Windows:

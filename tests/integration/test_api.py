@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import threading
 import time
@@ -10,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
@@ -144,6 +147,53 @@ def test_questions_that_make_no_sense_get_a_sentence(client: TestClient) -> None
         answer = client.get(f"/api/kpis/incidents_open?{query}")
         assert answer.status_code == 400
         assert word in answer.json()["error"]
+
+
+def test_a_table_for_people_says_what_the_api_says(client: TestClient, source: dict[str, str], ingesting: None) -> None:
+    for n in range(3):
+        client.post(f"/api/events/{FEED}", content=json.dumps(event(n)), headers=source)
+    until(lambda: client.get("/api/kpis/incidents_opened_today").json()["value"] == 3)
+    at = datetime.now(UTC).isoformat()
+    said = {tile["kpi"]: tile for tile in client.get("/api/kpis", params={"at": at}).json()}
+    book = openpyxl.load_workbook(io.BytesIO(client.get("/api/kpis.xlsx", params={"at": at}).content)).active
+    assert book is not None
+    head, *rows = list(book.iter_rows(values_only=True))
+    sheet = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    text = client.get("/api/kpis.csv", params={"at": at})
+    assert text.headers["content-type"].startswith("text/csv") and text.content.startswith(b"\xef\xbb\xbf")
+    lines = {row["Mã"]: row for row in csv.DictReader(io.StringIO(text.content.decode("utf-8-sig")), delimiter=";")}
+    assert said.keys() == sheet.keys() == lines.keys()
+    for kpi, tile in said.items():
+        assert sheet[kpi]["Giá trị"] == tile["value"] or (sheet[kpi]["Giá trị"] is None and tile["as_of"] is None), kpi
+        written = lines[kpi]["Giá trị"]
+        assert (float(written.replace(",", ".")) if written else None) == sheet[kpi]["Giá trị"]
+        assert (sheet[kpi]["Đơn vị"], sheet[kpi]["Công thức"], sheet[kpi]["Phiên bản"]) == (tile["unit"], tile["formula"], tile["formula_version"])
+    one = sheet["incidents_opened_today"]
+    assert one["Giá trị"] == 3 and isinstance(one["Từ ngày"], datetime) and one["Chỉ tiêu"] == said["incidents_opened_today"]["title"]["vi"]
+    english = csv.DictReader(io.StringIO(client.get("/api/kpis.csv?lang=en").content.decode("utf-8-sig")), delimiter=";")
+    assert {row["KPI"] for row in english} == said.keys()
+
+
+def test_a_kpi_can_be_asked_of_another_period(client: TestClient, source: dict[str, str], ingesting: None) -> None:
+    now = datetime.now(UTC)
+    for n, days in enumerate((0, 1, 400)):
+        body = event(n)
+        body["data"]["opened_at"] = (now - timedelta(days=days)).isoformat()
+        client.post(f"/api/events/{FEED}", content=json.dumps(body), headers=source)
+    until(lambda: client.get(f"/api/kpis/incidents_opened_today?period={now - timedelta(days=500):%Y-%m-%d}..{now:%Y-%m-%d}").json()["value"] == 3)
+
+    def value(period: str) -> float:
+        return float(client.get(f"/api/kpis/incidents_opened_today?period={period}").json()["value"])
+
+    yesterday = (now + timedelta(hours=7) - timedelta(days=1)).date().isoformat()
+    assert value("today") == 1 and value(yesterday) == 1 and value(f"{yesterday}..{yesterday}") == 1
+    assert value("year") in (1, 2)  # 1 on the first of January
+    assert client.get("/api/kpis/incidents_open?period=year").json()["value"] == client.get("/api/kpis/incidents_open").json()["value"]
+    tile = client.get("/api/kpis/incidents_opened_today?period=month").json()
+    assert "-01T00:00:00" in tile["period"]["start"] and not tile["period"]["complete"]
+    for wrong in ("decade", "2026-13-01..2026-01-01", "2026-02-01..2026-01-01"):
+        assert client.get(f"/api/kpis/incidents_open?period={wrong}").status_code == 400 or wrong.startswith("2026-02")
+    assert client.get("/api/kpis/incidents_opened_today?period=2026-02-01..2026-01-01").status_code == 400
 
 
 def test_every_kpi_can_be_explained(client: TestClient) -> None:
