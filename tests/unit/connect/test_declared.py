@@ -262,6 +262,15 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_are_read(tmp_path: Pa
     assert sum(len(page.records) for page in pages) == 1
 
 
+def test_xml_in_the_place_of_json_is_refused_and_not_taken_for_an_empty_list(tmp_path: Path) -> None:
+    page = b"<status><message>maintenance</message></status>"
+    connector = declared(tmp_path, source={"path": "lots.json", "records": "data"})
+    got = preview(connector, context(connector), page)
+    assert [letter.cause for letter in got.letters] == ["unknown_layout"] and got.events == []
+    connector = declared(tmp_path, source={"path": "lots.xml", "records": "lot"})
+    assert preview(connector, context(connector), b"<lots/>").records == 0
+
+
 # --- ioc connector new ------------------------------------------------------------------------------------------
 
 
