@@ -158,6 +158,15 @@ def test_w09_a_new_version_is_loaded_once_between_two_scenes(screens: Screens, o
     assert page.evaluate("window.mark") == 2  # once
 
 
+@pytest.mark.parametrize("wrong_h", [-1, 1])
+def test_a_screen_whose_clock_is_wrong_shows_the_time_of_the_server(screens: Screens, open_page: OpenPage, wrong_h: int) -> None:
+    real = "const real = Date.now; "
+    # The screen believes that it is an hour before or after the server's 14:32:05.
+    page = open_page("/wall/overview", script=f"{real} const began = real(); Date.now = () => {int(province.NOW.timestamp() * 1000) + wrong_h * 3_600_000} + real() - began;" + REFUSE_WEBGL)
+    page.wait_for_function("document.querySelector('.clock-time').textContent.startsWith('14:32')")
+    expect(page.locator("#link-lost")).to_be_hidden()
+
+
 @pytest.mark.parametrize("size", [(1920, 1080), (3840, 2160)])
 def test_nothing_of_any_scene_is_cut_off(screens: Screens, open_page: OpenPage, size: tuple[int, int]) -> None:
     page = drawn(open_page("/wall", *size, script=REFUSE_WEBGL))

@@ -67,7 +67,7 @@ def test_it_changes_a_tile_without_a_reload(screens: Screens, open_page: OpenPag
     assert page.evaluate("window.mark") == 1
 
 
-def test_it_keeps_one_map_for_life(screens: Screens, open_page: OpenPage) -> None:
+def test_w12_it_keeps_one_map_for_life(screens: Screens, open_page: OpenPage) -> None:
     page = drawn(open_page("/wall", script=COUNT_CONTEXTS))
     expect(page.locator("#map")).to_have_attribute("data-mode", "deck")
     before = page.evaluate("window.ioc_map.drawn()")
@@ -93,7 +93,7 @@ def test_it_draws_the_map_only_when_its_data_changed(screens: Screens, open_page
     assert page.evaluate("window.ioc_map.drawn()") == before
 
 
-def test_it_rebuilds_a_map_whose_context_was_lost(screens: Screens, open_page: OpenPage) -> None:
+def test_w13_it_rebuilds_a_map_whose_context_was_lost(screens: Screens, open_page: OpenPage) -> None:
     page = drawn(open_page("/wall"))
     page.evaluate("window.first = window.ioc_map.deck()")
     page.evaluate("document.querySelector('#map canvas').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()")
@@ -110,7 +110,7 @@ def test_it_shows_a_ranking_where_webgl_is_refused(open_page: OpenPage, screens:
 
 
 @pytest.mark.parametrize("how", ["cut", "silent"])
-def test_it_says_that_the_link_is_cut_and_heals_by_itself(screens: Screens, open_page: OpenPage, how: str) -> None:
+def test_w07_w08_it_says_that_the_link_is_cut_and_heals_by_itself(screens: Screens, open_page: OpenPage, how: str) -> None:
     page = drawn(open_page("/wall"))
     banner = page.locator("#link-lost")
     expect(banner).to_be_hidden()
@@ -129,7 +129,7 @@ def test_it_says_that_the_link_is_cut_and_heals_by_itself(screens: Screens, open
     assert page.evaluate("window.mark") == 1  # not reloaded
 
 
-def test_it_reloads_once_for_another_version(screens: Screens, open_page: OpenPage) -> None:
+def test_w09_it_reloads_once_for_another_version(screens: Screens, open_page: OpenPage) -> None:
     page = open_page("/wall/overview")
     page.evaluate("window.mark = 1")
     screens.version = "99.0"
@@ -144,7 +144,7 @@ def test_it_reloads_once_for_another_version(screens: Screens, open_page: OpenPa
     assert page.evaluate("window.mark") == 2
 
 
-def test_it_tells_a_revoked_screen_so(screens: Screens, open_page: OpenPage) -> None:
+def test_w10_it_tells_a_revoked_screen_so(screens: Screens, open_page: OpenPage) -> None:
     page = open_page("/wall")
     screens.cut("revoked")
     expect(page.locator("#link-denied")).to_be_visible(timeout=5000)
@@ -152,7 +152,7 @@ def test_it_tells_a_revoked_screen_so(screens: Screens, open_page: OpenPage) -> 
     expect(page.locator("#link-lost")).to_be_hidden()
 
 
-def test_it_greys_what_is_old_and_names_every_state(screens: Screens, open_page: OpenPage) -> None:
+def test_w05_it_greys_what_is_old_and_names_every_state(screens: Screens, open_page: OpenPage) -> None:
     page = open_page("/wall")
     colours = {}
     for state in ("live", "late", "stale", "lost", "never"):
