@@ -42,7 +42,8 @@
   // ---- rows -------------------------------------------------------------------------------------------------
 
   function areaRows(classes, spec) {
-    return shapes.features.map((feature) => {
+    const codes = (scene() || {}).codes; // of a part of the province only that part is drawn
+    return shapes.features.filter((feature) => !codes || codes.includes(feature.properties.code)).map((feature) => {
       const found = classes ? classes[feature.properties.code] : null;
       const fill = found === null || found === undefined ? spec.no_data : spec.palette[found];
       return { type: "Feature", geometry: feature.geometry, properties: { code: feature.properties.code, fill } };
@@ -50,7 +51,8 @@
   }
 
   function pointRows(points, spec) {
-    return (points || []).map(([lon, lat, style, , n]) => {
+    const [west, south, east, north] = bounds(spec);
+    return (points || []).filter(([lon, lat]) => lon >= west && lon <= east && lat >= south && lat <= north).map(([lon, lat, style, , n]) => {
       const s = spec.styles[style];
       const scale = (text / 100) * (n > 1 ? 1 + 0.35 * Math.log2(n) : 1); // a group of points: its area grows slower than its number
       return { position: [lon, lat], fill: s.fill, line: s.line, radius: s.radius * scale, width: s.width * scale };
@@ -70,9 +72,17 @@
     });
   }
 
+  // Of a part of the province every commune is named; of all of it the main ones.
+  function named(main) {
+    const codes = (scene() || {}).codes;
+    if (!codes) return main;
+    const name = document.documentElement.lang === "en" ? "label_en" : "label";
+    return shapes.features.map((feature) => feature.properties).filter((of) => codes.includes(of.code)).map((of) => ({ position: of.centre, text: of[name] }));
+  }
+
   function layers(spec) {
     return spec.deck.layers.map((layer) => {
-      if (layer.id === "labels") return { ...layer, getSize: text, data: labelRows(layer.data) };
+      if (layer.id === "labels") return { ...layer, getSize: text, data: labelRows(named(layer.data)) };
       return { ...layer, data: rows[layer.id] };
     });
   }
@@ -81,13 +91,29 @@
 
   // ---- camera -----------------------------------------------------------------------------------------------
 
-  // The whole province in what the legend leaves free, with room for names at the edges.
+  // What the camera shows: the part of the province the scene is about, or all of it.
+  function bounds(spec) {
+    const codes = (scene() || {}).codes;
+    if (!codes || !shapes) return spec.bounds;
+    const edges = [Infinity, Infinity, -Infinity, -Infinity];
+    const widen = (part) => {
+      if (typeof part[0] !== "number") return part.forEach(widen);
+      edges[0] = Math.min(edges[0], part[0]);
+      edges[1] = Math.min(edges[1], part[1]);
+      edges[2] = Math.max(edges[2], part[0]);
+      edges[3] = Math.max(edges[3], part[1]);
+    };
+    for (const feature of shapes.features) if (codes.includes(feature.properties.code)) widen(feature.geometry.coordinates);
+    return edges[0] < edges[2] ? edges : spec.bounds;
+  }
+
+  // All of that in what the legend leaves free, with room for names at the edges.
   function camera(spec) {
     const box = canvasRoot().getBoundingClientRect();
     const legend = [...document.querySelectorAll(".legend-symbols")].find((node) => node.offsetParent);
     const taken = legend ? Math.max(0, legend.getBoundingClientRect().right - box.left) : 0;
     const room = { width: box.width - taken - text, height: box.height - 0.8 * text };
-    const [west, south, east, north] = spec.bounds;
+    const [west, south, east, north] = bounds(spec);
     const width = (east - west) / 360;
     const height = mercator(north) - mercator(south);
     world = Math.min(room.width / width, room.height / height);
@@ -221,10 +247,19 @@
     },
   };
 
+  let looked = ""; // the part of the province the camera was set for
   window.addEventListener("ioc:scene", (event) => {
     if (!wanted || !event.detail.map) return;
     say(wanted[0]);
-    if (shapes) requestAnimationFrame(() => refresh(false));
+    if (!shapes) return;
+    requestAnimationFrame(() => {
+      const part = key(event.detail.codes);
+      if (!deck || part === looked) return refresh(false);
+      looked = part;
+      const view = camera(wanted[3]);
+      refresh(true);
+      deck.setProps({ initialViewState: view });
+    });
   });
 
   // The place of the map changed (another screen, a scene without ticker): the province fills it again.

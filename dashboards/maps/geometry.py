@@ -3,7 +3,7 @@
 Both are a GeoJSON FeatureCollection::
 
     {"type": "FeatureCollection", "approximate": bool, "bounds": [west, south, east, north],
-     "features": [{"type": "Feature", "properties": {"code": "05443", "name": "..."}, "geometry": {...}}]}
+     "features": [{"type": "Feature", "properties": {"code": "05443", "name": "...", ...}, "geometry": {...}}]}
 """
 
 from __future__ import annotations
@@ -96,10 +96,15 @@ def _collection(areas: Areas, found: dict[str, Any], *, approximate: bool) -> di
         "approximate": approximate,
         "bounds": [round(float(edge), _DIGITS) for edge in bounds],
         "features": [
-            {"type": "Feature", "properties": {"code": code, "name": areas.communes[code].name}, "geometry": _rounded(mapping(geometry))}
+            {"type": "Feature", "properties": _named(areas.communes[code]), "geometry": _rounded(mapping(geometry))}
             for code, geometry in found.items()
         ],
     }
+
+
+def _named(area: Area) -> dict[str, Any]:
+    """Return what the map says of a commune: code, names, and where its label stands (longitude, latitude)."""
+    return {"code": area.code, "name": area.name, "label": area.short, "label_en": area.name_en.rsplit(" ", 1)[0], "centre": [area.lon, area.lat]}
 
 
 def _rounded(geometry: dict[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def _turn(scene: Scene, context: Context, lang: Lang) -> dict[str, object]:
         "days": scene.schedule.days,
         "skip": scene.skip_when_empty,
         "map": scene.map.model_dump() if scene.map else None,
+        "codes": context.parts[scene.area] if scene.area else None,  # the camera shows these communes
         "ticker": scene.ticker,
         "feeds": scene.feeds,
     }

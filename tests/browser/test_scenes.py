@@ -113,6 +113,23 @@ def test_a_scene_draws_only_what_its_feeds_say(screens: Screens, open_page: Open
     assert found == {"overview": [214, 92], "incidents": [214, 0], "health": [0, 92], "warnings": [0, 0]}
 
 
+def test_a_scene_of_a_part_of_the_province_looks_at_that_part(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall"))
+    page.evaluate(STILL)
+    seen = {}
+    for name in ("overview", "song-cong", "incidents"):
+        page.evaluate(f"window.ioc_scenes.show('{name}')")
+        page.wait_for_timeout(800)
+        seen[name] = page.evaluate("(() => { const view = window.ioc_map.deck().viewManager.getViewports()[0]; return [view.zoom, view.longitude, view.latitude]; })()")
+    assert seen["song-cong"][0] > seen["overview"][0] + 1.5  # nearer
+    assert abs(seen["song-cong"][2] - 21.48) < 0.1
+    assert seen["incidents"][0] < seen["overview"][0] + 0.5  # and back
+    labels = "window.ioc_map.deck().props.layers.find((layer) => layer.id === 'labels').props.data.map((row) => row.text)"
+    page.evaluate("window.ioc_scenes.show('song-cong')")
+    page.wait_for_timeout(800)
+    assert set(page.evaluate(labels)) <= {"Sông Công", "Bách Quang", "Bá Xuyên"} and page.evaluate(labels)
+
+
 def test_one_scene_can_be_pinned_by_its_address(screens: Screens, open_page: OpenPage) -> None:
     page = drawn(open_page("/wall/health", script=REFUSE_WEBGL))
     assert on(page) == "health"
