@@ -18,6 +18,7 @@
   let lostSince = null;
   let denied = false;
   let shown = new Map(); // component id -> its props as JSON, as the page has them
+  const later = new Map(); // tiles of scenes that are not on: id -> newest props
   let newer = null; // a version of the page that waits for its moment
 
   const root = () => document.querySelector("[data-view]");
@@ -28,7 +29,10 @@
   function connect() {
     const page = root();
     if (!page) return;
-    if (view !== page.dataset.view) shown = new Map();
+    if (view !== page.dataset.view) {
+      shown = new Map();
+      later.clear();
+    }
     view = page.dataset.view;
     clearTimeout(timer);
     const scheme = location.protocol === "https:" ? "wss://" : "ws://";
@@ -78,20 +82,44 @@
     }
   }
 
-  // After a reconnect everything comes again; what the page shows already is not drawn again.
+  // After a reconnect everything comes again; what the page shows already is not drawn again. A tile of a scene that is
+  // not on waits, only its newest value, until its scene is: a wall has ten times the tiles it shows.
   function apply(props) {
     for (const id in props) {
-      const text = JSON.stringify(props[id]);
-      if (shown.get(id) === text) continue;
-      try {
-        window.dash_clientside.set_props(id, props[id]);
-        shown.set(id, text);
-      } catch (problem) {
-        console.warn("a part of the page could not take its value", id, problem);
-      }
+      if (hidden(id)) later.set(id, props[id]);
+      else put(id, props[id]);
     }
     document.documentElement.dataset.live = String(Date.now());
   }
+
+  function put(id, values) {
+    later.delete(id);
+    const text = JSON.stringify(values);
+    if (shown.get(id) === text) return;
+    try {
+      window.dash_clientside.set_props(id, values);
+      shown.set(id, text);
+    } catch (problem) {
+      console.warn("a part of the page could not take its value", id, problem);
+    }
+  }
+
+  function hidden(id) {
+    const node = document.getElementById(id);
+    return node !== null && node.classList.contains("tile") && node.closest(".wall") !== null && getComputedStyle(node).display === "none";
+  }
+
+  // What a component says of itself, also while it waits for its scene.
+  function said(id, name) {
+    const waits = later.get(id);
+    if (waits && waits["data-" + name] !== undefined) return waits["data-" + name];
+    const node = document.getElementById(id);
+    return node ? node.getAttribute("data-" + name) : null;
+  }
+
+  window.addEventListener("ioc:scene", () => {
+    for (const [id, values] of [...later]) if (!hidden(id)) put(id, values);
+  });
 
   // The server runs another version than the page came from: load the new page, once. A wall that turns scenes does it
   // between two of them (scenes.js asks `boundary`); meanwhile its values go on.
@@ -192,7 +220,7 @@
   }
 
   setInterval(watch, 250);
-  window.ioc_live = { now, boundary };
+  window.ioc_live = { now, boundary, said };
   tick();
   new MutationObserver(() => {
     const page = root();

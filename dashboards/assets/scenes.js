@@ -62,7 +62,7 @@
   function due(scene) {
     const date = there();
     if (!within(scene.hours, date) || (scene.days.length && !scene.days.includes(DAYS[date.getDay()]))) return false;
-    return !scene.skip || scene.tiles.some((tile) => (document.getElementById(tile.id) || { dataset: {} }).dataset.asOf);
+    return !scene.skip || scene.tiles.some((tile) => window.ioc_live.said(tile.id, "as-of"));
   }
 
   function show(name) {

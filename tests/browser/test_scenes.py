@@ -43,10 +43,11 @@ def test_w12_w15_scenes_turn_in_their_order_on_one_map_without_a_reload(screens:
     page.evaluate("window.mark = 1; window.first = window.ioc_map.deck()")
     assert on(page) == "overview"
     seen = {}
-    for _ in NAMES:
-        seen[on(page)] = (shown(page), page.locator("#map").get_attribute("data-map"), page.locator(".scene-title:visible").inner_text())
+    for name in NAMES:
+        assert on(page) == name
+        seen[name] = (shown(page), page.locator("#map").get_attribute("data-map"), page.locator(".scene-title:visible").inner_text())
         page.evaluate("window.ioc_scenes.list()[window.ioc_scenes.list().findIndex((s) => s.name === window.ioc_scenes.current().name)].dwell_s = 0")
-        page.wait_for_function(f"document.querySelector('#scene').dataset.scene !== '{on(page)}'")
+        page.wait_for_function(f"document.querySelector('#scene').dataset.scene !== '{name}'")
         page.evaluate(STILL)
     assert list(seen) == NAMES
     assert seen["health"] == (["encounters_today", "emergency_encounters_today", "immunisations_today", "facilities_reporting"], "encounters_today", "Y tế")
@@ -89,10 +90,11 @@ def test_w24_the_wall_is_led_by_keys_alone(screens: Screens, open_page: OpenPage
 
 
 def test_a_scene_keeps_to_its_hours_and_is_left_out_while_it_is_empty(screens: Screens, open_page: OpenPage) -> None:
+    screens.snapshot = province.snapshot(states={"health": "never"})
     page = drawn(open_page("/wall", script=REFUSE_WEBGL))
     page.evaluate(STILL)
     # 14:32 on a Friday: public services only in the morning, incidents only on Sunday; health has not spoken yet.
-    page.evaluate("const s = window.ioc_scenes.list(); s[1].hours = '07:00-12:00'; s[2].days = ['sun']; for (const t of s[3].tiles) document.getElementById('tile-' + t.kpi).dataset.asOf = ''")
+    page.evaluate("const s = window.ioc_scenes.list(); s[1].hours = '07:00-12:00'; s[2].days = ['sun']")
     page.keyboard.press("ArrowRight")
     assert on(page) == "education"
     page.evaluate("window.ioc_scenes.list()[1].hours = '22:00-15:00'")  # over midnight
@@ -197,3 +199,18 @@ def test_nothing_of_any_scene_is_cut_off(screens: Screens, open_page: OpenPage, 
             cut[name] = over
         page.keyboard.press("ArrowRight")
     assert cut == {}
+
+
+def test_a_hidden_scenes_tiles_wait_with_their_newest_value(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall", script=REFUSE_WEBGL))
+    page.evaluate(STILL)
+    hidden = page.locator("#tile-tourism_visitors_today")
+    for seq, value in ((7, 100.0), (8, 200.0), (9, 300.0)):
+        screens.show(province.snapshot(seq, values={"tourism_visitors_today": value, "dossiers_received_today": value}))
+    expect(page.locator("#tile-dossiers_received_today")).to_have_attribute("data-value", "300")
+    assert hidden.get_attribute("data-value") != "300"  # nobody looks: nothing is drawn
+    page.evaluate("window.ioc_scenes.show('tourism')")
+    expect(hidden).to_have_attribute("data-value", "300")
+    expect(hidden.locator(".value-number")).to_have_text("300")
+    screens.show(province.snapshot(10, values={"tourism_visitors_today": 400.0}))
+    expect(hidden).to_have_attribute("data-value", "400")

@@ -87,7 +87,7 @@ class FieldRule(_Part):
     type: Literal["text", "code", "number", "count", "rating", "flag", "time", "date", "month", "period", "quantity", "area", "area_name"] = Field("text", description="What it must be; anything else is a dead letter. period: 2026, 2026-Q3, quý III/2026, 2026-11; quantity: a figure as people write it, with its unit ('gần 29 tỷ USD').")
     field_class: FieldClass = Field(alias="class", description="public, internal or personal; a personal field is never read.")
     required: bool = Field(False, description="Empty is a dead letter.")
-    values: dict[str, str | bool | None] = Field(default_factory=dict, description="What the source's words mean; any other word is a dead letter. Of a quantity: the words for units, with their UCUM code.")
+    values: dict[str, str | bool | int | float | None] = Field(default_factory=dict, description="What the source's words mean; any other word is a dead letter. Of a quantity: the words for units, with their UCUM code.")
     low: float | None = Field(None, description="Below it a number is kept and marked as doubtful.")
     high: float | None = Field(None, description="Above it a number is kept and marked as doubtful.")
     decimal: Literal["point", "comma", "either"] = Field("either", description="How a number in a text writes its decimals; 'either' refuses what could be both (1,234).")

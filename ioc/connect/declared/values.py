@@ -78,7 +78,7 @@ def _typed(cell: dict[str, Any], where: str, rule: FieldRule, context: Context[A
             return _area_by_name(fields.text(cell, where), where, context)
 
 
-def _word(cell: dict[str, Any], where: str, rule: FieldRule) -> str | bool | None:
+def _word(cell: dict[str, Any], where: str, rule: FieldRule) -> str | bool | int | float | None:
     word = fields.text({where: str(cell[where]).lower() if isinstance(cell[where], bool) else cell[where]}, where)
     if word is None:
         return rule.values.get("")

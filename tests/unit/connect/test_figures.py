@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from ioc.connect.declared.figures import quantity, reference
+from ioc.connect.declared.schema import FieldRule
 from ioc.connect.errors import Skip
 
 UNITS = {"đồng": "VND", "usd": "USD", "đồng/người": "VND", "mbps": "{mbps}", "": "1", "sản phẩm": "{product}"}
@@ -68,3 +69,8 @@ def test_a_period_has_a_first_day_and_a_length(text: str, start: date, length: s
 def test_a_period_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(Skip, match="not a period"):
         reference(text, "Kỳ")
+
+
+def test_a_word_may_mean_a_number() -> None:
+    rule = FieldRule.model_validate({"class": "public", "values": {"tắt": 0, "bật": 1, "có": True}})
+    assert [type(value) for value in rule.values.values()] == [int, int, bool]
