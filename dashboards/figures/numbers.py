@@ -36,6 +36,7 @@ _UNITS: dict[str, tuple[str, str]] = {
     "{install}": ("lượt tải", "installs"),
     "{signature}": ("chữ ký số", "signatures"),
     "{procedure}": ("thủ tục", "procedures"),
+    "{dataset}": ("tập dữ liệu", "datasets"),
     "{enterprise}": ("doanh nghiệp", "enterprises"),
     "{case}": ("vụ việc", "cases"),
     "{dossier}": ("hồ sơ", "dossiers"),

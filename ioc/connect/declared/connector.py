@@ -161,8 +161,10 @@ class Declared(Connector[NoOptions]):
                 raise unknown_layout(document, f"a table with a column of {self.name}", self.columns)
             return rows(document)
         if document.kind == "xml":
-            if self.declaration.source.path.endswith(".json"):  # else a list that is not there would pass for an empty one
-                raise unknown_layout(document, f"JSON, as {self.declaration.source.path} says")
+            source = self.declaration.source
+            if source.path.endswith(("json", ".csv")) or (where and not where.replace("-", "").isidentifier()):
+                # Where JSON was declared, no element is called so; what is not there would pass for an empty list.
+                raise unknown_layout(document, f"what source.path and source.records ({where or 'a list'}) say")
             return [Record(children(element)) for element in document.value.iter() if local(element) == where] if where else [Record(children(document.value))]
         found = values.pick(document.value, where) if where else document.value
         if isinstance(found, dict) and not where:

@@ -114,7 +114,7 @@ def test_it_stops_at_once_in_the_middle_of_a_wait() -> None:
     [
         ({"options": {"page_size": 0}}, "page_size"),
         ({"options": {"pagesize": 5}}, "known options are path, page_size"),
-        ({"connector": "nowhere"}, "known are .*dossiers, edxml"),
+        ({"connector": "nowhere"}, "known are .*dossiers, "),
         ({"url": ""}, "url is missing"),
         ({"url": "ftp://x"}, "not an http"),
         ({"secret": "NO_SUCH_SECRET"}, "NO_SUCH_SECRET"),

@@ -23,7 +23,7 @@ from ioc.connect.preview import preview
 from ioc.events import Asset, Observation
 
 FEEDS = ["e-documents", "education", "health", "incident-reports", "public-services"]
-OTHERS = ["cameras", "environment", "indicators", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
+OTHERS = ["cameras", "environment", "indicators", "open-data", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
 EDXML = "{http://www.mic.gov.vn/TBT/QCVN_102_2016}"
 V311 = "/incident-reports/open311/v2"
 ROSTER = "/education/ims/oneroster/rostering/v1p2"
@@ -483,6 +483,16 @@ def test_its_cameras_are_read_by_the_connector_without_plate_or_picture(world: W
     assert all(values[camera, f"vehicles.{kind}"] == row[kind] for camera, row in rows.items() for kind in ("motorcycle", "car", "bus", "truck") if kind in row)
     out = str(got.events)
     assert b"20A-000.00" in page.content and "20A" not in out and "192.0.2" not in out
+
+
+def test_its_open_data_portal_is_ckan_page_by_page(world: World) -> None:
+    connector = registry.get("ckan")
+    feed = Feed(feed="open-data", connector="ckan", title=Words(vi="", en=""), url="http://127.0.0.1", timezone="UTC")
+    context = Context(feed, connector.options(), areas.load("19"), world.province.clock(), "/test")
+    got = [event for start in (0, 20) for event in preview(connector, context, world.ask(f"/open-data/api/3/action/package_search?rows=20&start={start}").content).events]
+    assert sorted(event.subject for event in got) == sorted(row["id"] for row in world.truth("open-data"))
+    assert max(event.time for event in got) <= world.province.clock()
+    assert "Nguyễn" not in "".join(str(event.data) for event in got)
 
 
 def test_its_warnings_are_cap_and_listed_while_they_are_in_force(world: World) -> None:
