@@ -116,7 +116,7 @@ def _size(conn: psycopg.Connection[Any], engine: Engine, days: int) -> dict[str,
         row = conn.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
         found[table] = row[0] if row else 0
     rows = pages = 0
-    for windows, group in engine._by_windows(engine.chosen(None), _province.NOW, None).items():
+    for windows, group in engine._by_windows(engine.chosen(None), _province.NOW).items():
         more = rows_read(conn, engine.question(group, windows, _province.NOW, spark=True))
         rows, pages = rows + more[0], pages + more[1]
     return found | {"rows_read": rows, "pages_touched": pages}

@@ -72,7 +72,8 @@ class Engine:
         """Return the tiles of `kpis` (None: all in use) for the province, a commune or a group of communes, as of `at`.
 
         `known_at`: as it was known then. `period` or `days` (both included) replaces the period of KPIs that have one: not of
-        what is true now, nor of figures of reports. Raise `UserError` for a KPI or an area that is not there.
+        what is true now. A figure of reports keeps its own period, the newest published that does not begin after `days`.
+        Raise `UserError` for a KPI or an area that is not there.
         """
         chosen = self.chosen(kpis)
         codes = self.codes(area)
@@ -90,7 +91,7 @@ class Engine:
         """Return the KPI's value for every commune, by code, from the same rows that make up the province's value."""
         (chosen,) = self.chosen([kpi])
         with self.source(reader, at, known_at) as source:
-            spans = self._windows(chosen.period, at, days).spans
+            spans = self.windows_of(chosen, at, days).spans
             windows = Windows(spans[:SPARK] if chosen.latest else spans[SPARK - 1 : SPARK])
             answer = source.answer(self.question([chosen], windows, at, by_area=True))
             seen = any(feed in source.feeds() for feed in chosen.feeds)
@@ -147,9 +148,17 @@ class Engine:
                     terms.update(dict.fromkeys(flows(term)))
         return Question(tuple(terms), windows, at, day_start(today, self.zone), today, areas, by_area)
 
-    def windows_of(self, kpi: Kpi, at: datetime, days: Days | None = None) -> Windows:
-        """Return the periods a tile of this KPI looks at, the asked one last but one: the last is what lies ahead."""
-        return self._windows(kpi.period, at, days)
+    def windows_of(self, kpi: Kpi, at: datetime, days: Days | None = None, period: Period | None = None) -> Windows:
+        """Return the periods a tile of this KPI looks at, the asked one last but one: the last is what lies ahead.
+
+        What is true now has no other period; figures of reports have only those they are published for: until the last of `days`.
+        """
+        today = local_day(at, self.zone)
+        if kpi.latest:
+            return windows(kpi.period, today if days is None else min(today, days[1]))
+        if kpi.period == "now":
+            return windows(kpi.period, today)
+        return windows(period or kpi.period, today, days)
 
     def source(self, reader: Reader, at: datetime, known_at: datetime | None = None) -> AbstractContextManager[Reader]:
         """Return the reader of what is stored, or one of what was so at `at` as known at `known_at` (None: now).
@@ -177,15 +186,11 @@ class Engine:
             raise UserError(self.areas.why_unknown(area) + (f"; groups are {', '.join(self.groups)}" if self.groups else ""))
         return (area,)
 
-    def _by_windows(self, kpis: list[Kpi], at: datetime, days: Days | None, period: Period | None) -> dict[Windows, list[Kpi]]:
+    def _by_windows(self, kpis: list[Kpi], at: datetime, days: Days | None = None, period: Period | None = None) -> dict[Windows, list[Kpi]]:
         groups: dict[Windows, list[Kpi]] = {}
         for kpi in kpis:
-            fixed = kpi.period == "now" or kpi.latest
-            groups.setdefault(self._windows(kpi.period if fixed or period is None else period, at, None if kpi.latest else days), []).append(kpi)
+            groups.setdefault(self.windows_of(kpi, at, days, period), []).append(kpi)
         return groups
-
-    def _windows(self, period: Period, at: datetime, days: Days | None) -> Windows:
-        return windows(period, local_day(at, self.zone), None if period == "now" else days)
 
     def _tile(self, kpi: Kpi, values: Values, feeds: Mapping[str, FeedTimes], at: datetime, part: str | None) -> Tile:
         times = [feeds[feed] for feed in kpi.feeds if feed in feeds]
