@@ -9,6 +9,7 @@ import psycopg
 import services as found
 
 from ioc.embedded.postgres import Postgres
+from ioc.store.auditlog import audit, verify
 from ioc.store.migrate import migrate
 
 FACT = """
@@ -33,7 +34,7 @@ def run(server: Postgres, program: str, *arguments: str) -> None:
 def contents(dsn: str) -> dict[str, list[tuple[object, ...]]]:
     with psycopg.connect(dsn) as db:
         tables = [name for (name,) in db.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1")]
-        return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3, 4").fetchall() for name in tables}  # type: ignore[arg-type]
+        return {name: db.execute(f"SELECT * FROM {name} t ORDER BY t::text").fetchall() for name in tables}  # type: ignore[arg-type]
 
 
 def test_a_dump_restored_as_documented_is_the_same_database(own_database: Postgres, tmp_path: Path) -> None:
@@ -43,6 +44,7 @@ def test_a_dump_restored_as_documented_is_the_same_database(own_database: Postgr
     with psycopg.connect(dsn) as db:
         db.execute(FACT)
         db.execute(OFFSET)
+        audit(db, "entry", "a figure", {"value": 12.5})
     before = contents(dsn)
     assert len(before["event"]) == 3000
 
@@ -66,6 +68,8 @@ def test_a_dump_restored_as_documented_is_the_same_database(own_database: Postgr
     finally:
         dump.unlink(missing_ok=True)
     assert contents(admin) == before
+    with psycopg.connect(admin) as db:
+        assert verify(db).rows == 1 and verify(db).problems == []
 
 
 def sql(dsn: str, *statements: str) -> None:
