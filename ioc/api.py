@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date, datetime
@@ -269,7 +270,7 @@ def _period(text: str | None) -> tuple[Period | None, tuple[date, date] | None]:
 def _events(app: FastAPI, parts: Parts) -> None:
     single, batch = "application/cloudevents+json", "application/cloudevents-batch+json"
 
-    @app.post("/api/events/{feed}", status_code=202, summary="One CloudEvent, or a batch; all are taken or none")
+    @app.post("/api/events/{feed}", status_code=202, summary="One CloudEvent, or a batch; all are taken or none. An empty batch is a sign of life")
     async def post(feed: str, request: Request, identity: Identity = Depends(_source(parts))) -> Response:
         try:
             parts.config.feed(feed)
@@ -294,9 +295,10 @@ def _events(app: FastAPI, parts: Parts) -> None:
             return _json({"accepted": 0, "refused": refused}, 400)
         for event in events:
             parts.publisher.send(feed, event)
+        parts.publisher.heartbeat(feed, parts.clock())  # a source that has nothing to say says so with an empty batch
         parts.publisher.flush()
         metrics.POSTED.labels(feed).inc(len(events))
-        log.info("events taken", feed=feed, source=identity.name, events=len(events))
+        log.log(logging.INFO if events else logging.DEBUG, "events taken", feed=feed, source=identity.name, events=len(events))
         return _json({"accepted": len(events)}, 202)
 
 

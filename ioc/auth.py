@@ -37,16 +37,18 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def create(conn: psycopg.Connection[Any], name: str, role: str, now: datetime) -> str:
-    """Make a token called `name` and return it; this is the only time it can be read."""
+def create(conn: psycopg.Connection[Any], name: str, role: str, now: datetime, *, replace: bool = False) -> str:
+    """Make a token called `name` and return it; this is the only time it can be read. `replace`: the one of that name ends."""
     if role not in ROLES:
         raise UserError(f"role {role!r} is not known; choose one of {', '.join(ROLES)}")
     token = _PREFIX + secrets.token_urlsafe(32)
+    if replace and conn.execute("UPDATE token SET role = %s, hash = %s, created_at = %s, revoked_at = NULL WHERE name = %s", (role, _hash(token), now, name)).rowcount:
+        return token
     try:
         with conn.transaction():
             conn.execute("INSERT INTO token (name, role, hash, created_at) VALUES (%s, %s, %s, %s)", (name, role, _hash(token), now))
     except psycopg.errors.UniqueViolation as exc:
-        raise UserError(f"a token called {name!r} exists already; revoke it and choose another name") from exc
+        raise UserError(f"a token called {name!r} exists already; choose another name, or add --replace to end it") from exc
     return token
 
 

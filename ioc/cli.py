@@ -186,13 +186,14 @@ def version() -> None:
 def token_create(
     name: Annotated[str, typer.Argument(help="Whose it is: a source, a screen, a person.")],
     role: Annotated[str, typer.Option(help="source, screen or viewer.")],
+    replace: Annotated[bool, typer.Option("--replace", help="End the token of that name and make a new one.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make a token and print it: it cannot be read again."""
     from ioc import auth
 
     with _connection() as conn:
-        token = auth.create(conn, name, role, system_clock())
+        token = auth.create(conn, name, role, system_clock(), replace=replace)
     typer.echo(json.dumps({"name": name, "role": role, "token": token}) if as_json else token)
 
 

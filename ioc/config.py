@@ -89,6 +89,7 @@ class Simulator(_Model):
     rate: float = Field(2.0, gt=0, le=10_000, description="Events a second, averaged over the day.")
     speed: float = Field(1.0, gt=0, le=10_000, description="How much faster than real time the simulated day runs.")
     seed: int = Field(19, description="The same seed gives the same day.")
+    push_url: str = Field("", description="Where sources that post their events find us, for example http://127.0.0.1:8050; empty: they post nothing. The token is the secret SIMULATOR_TOKEN.")
     rhythm: Literal["province", "steady"] = Field("province", description="'steady': no nights, Sundays, holidays or seasons; the rate is the same at any time (benchmarks, demos on a Sunday).")
 
 

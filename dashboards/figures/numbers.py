@@ -38,6 +38,7 @@ _UNITS: dict[str, tuple[str, str]] = {
     "{procedure}": ("thủ tục", "procedures"),
     "{dataset}": ("tập dữ liệu", "datasets"),
     "{enterprise}": ("doanh nghiệp", "enterprises"),
+    "{call}": ("cuộc gọi", "calls"),
     "{case}": ("vụ việc", "cases"),
     "{dossier}": ("hồ sơ", "dossiers"),
     "{document}": ("văn bản", "documents"),

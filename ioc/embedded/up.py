@@ -163,6 +163,7 @@ class _Up:
         if self.options.simulator:  # first: it needs nobody, and connectors should not find it closed
             self._start_program("simulate", environment)
         self._migrate(environment)
+        self._give_token(environment)
         clients = [self._start_program(name, environment) for name in ("connect", "ingest", "jobs", "web")]
         if broker is not None and broker.memory_only:
             unit = next(unit for unit in self.supervisor.units if unit.name == "broker")
@@ -253,6 +254,27 @@ class _Up:
             raise UserError(f"the database could not be brought to this version: {lines[-1] if lines else f'code {code}'} (log: {self._log('migrate')})")
         self.say("database: schema is up to date")
 
+    def _give_token(self, environment: Mapping[str, str]) -> None:
+        """Let the simulated sources post events: a new token at each start, in a folder that is ours alone."""
+        if not self.options.simulator:
+            return
+        argv = [*self.command, "token", "create", "simulator", "--role", "source", "--replace"]
+        with self._log("token").open("wb") as log:
+            made = subprocess.run(argv, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, check=False)  # noqa: S603
+        if made.returncode != 0:
+            self.say(f"simulated sources cannot post events: no token could be made (log: {self._log('token')})")
+            return
+        self._secrets.mkdir(mode=0o700, exist_ok=True)
+        file = self._secrets / "SIMULATOR_TOKEN"
+        file.unlink(missing_ok=True)
+        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+            out.write(made.stdout)
+
+    @property
+    def _secrets(self) -> Path:
+        """Where the simulator alone looks for secrets: what it may post with must not be what sources are read with."""
+        return self.folder / "simulator-secrets"
+
     def _start_program(self, name: str, environment: Mapping[str, str]) -> Unit:
         unit = self._program(name, environment)
         unit.start()
@@ -261,6 +283,8 @@ class _Up:
 
     def _program(self, name: str, environment: Mapping[str, str]) -> Unit:
         env = dict(os.environ) | dict(environment) | {"PYTHONUNBUFFERED": "1"}
+        if name == "simulate":
+            env |= {"IOC_SIMULATOR__PUSH_URL": f"http://{LOOPBACK}:{self.options.port}", "IOC_SECRETS_DIR": str(self._secrets)}
         command = Command(name, [*self.command, name], self._log(name), env=env, stop_s=_STOP_S.get(name, 8.0))
         process = Process(command, self._pid(name))
         return Unit(process, process.start)

@@ -22,10 +22,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from ioc.clock import Clock, system_clock
-from ioc.config import Config
+from ioc.config import Config, secret
 from ioc.errors import UserError
 from ioc.simulator.faults import KINDS, Fault, Faults, parse
 from ioc.simulator.province import Province
+from ioc.simulator.push import TOKEN, Poster
 from ioc.simulator.source import BadRequest, Endpoint, Mounted, Source, instant, json_response
 
 _HTML = b"<!doctype html><title>B\xe1\xba\xa3o tr\xc3\xac</title><h1>H\xe1\xbb\x87 th\xe1\xbb\x91ng \xc4\x91ang b\xe1\xba\xa3o tr\xc3\xac</h1>"
@@ -39,9 +40,18 @@ def discover() -> list[Source]:
     return sorted(found, key=lambda source: str(source.prefix))
 
 
+def mount(province: Province, sources: Sequence[Source] | None = None) -> dict[str, Mounted]:
+    """Return `sources` (default: all there are) set up in the province, by prefix."""
+    return {source.prefix: source.mount(province) for source in (discover() if sources is None else sources)}
+
+
 def build(province: Province, sources: Sequence[Source] | None = None) -> Starlette:
     """Return the application that serves `sources` (default: all there are)."""
-    mounted = {source.prefix: source.mount(province) for source in (discover() if sources is None else sources)}
+    return application(province, mount(province, sources))
+
+
+def application(province: Province, mounted: dict[str, Mounted], poster: Poster | None = None) -> Starlette:
+    """Return the application that serves what is mounted; `poster` works for as long as it does."""
     routes: list[Route | Mount] = [
         Route("/", _index(province, mounted)),
         Route("/control", _control(province, list(mounted)), methods=["GET", "POST", "DELETE"]),
@@ -49,7 +59,7 @@ def build(province: Province, sources: Sequence[Source] | None = None) -> Starle
     ]
     for prefix, source in mounted.items():
         routes.append(Mount(f"/{prefix}", routes=[Route(path, _faulty(prefix, end, province.faults)) for path, end in source.routes.items()]))
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, lifespan=poster.beside if poster else None)
 
 
 def _faulty(feed: str, endpoint: Endpoint, faults: Faults) -> Endpoint:
@@ -169,7 +179,9 @@ def serve(
         steady=options.rhythm == "steady",
         clock=clock,
     )
-    app = build(province)
+    mounted = mount(province)
+    poster = Poster(province, mounted, options.push_url, lambda: secret(config, TOKEN)) if options.push_url else None
+    app = application(province, mounted, poster)
     for text in filter(None, faults.split(",") if isinstance(faults, str) else faults):
         start(province, parse(text), list(province.flows))
     uvicorn.run(app, host=options.host, port=port or options.port, log_level="warning", access_log=False)

@@ -20,19 +20,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ioc.clock import ICT
+from ioc.events import Event
 from ioc.simulator.province import Province
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 Truth: TypeAlias = Callable[[float, float], Iterable[dict[str, Any]]]
+Posted: TypeAlias = Callable[[float, float], Iterable[Event]]
 
 
 @dataclass(frozen=True)
 class Mounted:
     """A source at work. `routes`: path below the prefix -> handler of GET; `truth(since, until)`: what changed in story
-    time (since, until], each case once, as it stood at `until`: {"id", "status", ...} in the source's own words."""
+    time (since, until], each case once, as it stood at `until`: {"id", "status", ...} in the source's own words.
+    `posts(since, until)`: what a source that waits for no one posts for that time (push.py)."""
 
     routes: Mapping[str, Endpoint]
     truth: Truth
+    posts: Posted | None = None
 
 
 @dataclass(frozen=True)
