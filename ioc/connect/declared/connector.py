@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from ioc.connect.sql import Database
 from ioc.errors import UserError
 from ioc.events import Event, Observation
 
+MOST_COUNTERS = 5000  # of which the last value is kept
+
 
 class NoOptions(Options):
     """A declared connector has none: what differs between feeds is the feed's url."""
@@ -53,6 +56,7 @@ class Declared(Connector[NoOptions]):
         self.declaration = declaration
         self.exempt = declaration.exempt
         self.fields = {_plain_path(rule.path or key): rule.field_class for key, rule in declaration.fields.items()}
+        self.fields |= {_plain_path(rule.path or key): "personal" for key, rule in declaration.fields.items() if rule.suppress_below}  # a dead letter must not tell it either
         self.columns = tuple(rule.path or key for key, rule in declaration.fields.items() if rule.field_class != "personal")
 
     # --- reading ------------------------------------------------------------------------------------------------
@@ -84,7 +88,8 @@ class Declared(Connector[NoOptions]):
                     fresh.append(record)
             yield Page(fresh)
         since = newest - timedelta(seconds=source.since.overlap_s) if newest and source.since else context.oldest
-        yield Page([], {"seen": seen.save(since)} | ({"newest": newest.isoformat()} if newest and source.since else {}))
+        grown = dict(list(context.memory.get("grown", context.cursor.get("grown", {})).items())[-MOST_COUNTERS:])
+        yield Page([], {"seen": seen.save(since)} | ({"grown": grown} if grown else {}) | ({"newest": newest.isoformat()} if newest and source.since else {}))
 
     def _moment(self, record: Record, context: Context[Any]) -> datetime | None:
         since = self.declaration.source.since
@@ -182,6 +187,7 @@ class Declared(Connector[NoOptions]):
         read = {name: values.read(record.value, name, rule, context) for name, rule in declared.fields.items() if rule.field_class != "personal"}
         doubts = {name: doubt for name, rule in declared.fields.items() if (doubt := _doubt(name, read.get(name), rule.low, rule.high))}
         subject = fields.identifier({"subject": _subject(declared.subject, read)}, "subject")
+        doubts |= self._fallen(subject, read, context)
         at, period = _when(read.get(declared.time[1:]) if declared.time else None, context)
         if declared.time and at is None:
             raise Skip("missing_time", f"{declared.fields[declared.time[1:]].path or declared.time[1:]} is empty", field=declared.time[1:], repair="send when it was so")
@@ -189,6 +195,20 @@ class Declared(Connector[NoOptions]):
         if not events:
             raise Skip("out_of_scope", "the record holds none of the values this connector reads", repair="leave the row out, or fill it")
         return events
+
+
+    def _fallen(self, subject: str, read: dict[str, Any], context: Context[Any]) -> dict[str, str]:
+        """Return the counters that fell, in words, and remember the newest."""
+        last: dict[str, str] = context.memory.setdefault("grown", dict(context.cursor.get("grown", {})))
+        fallen = {}
+        for name, rule in self.declaration.fields.items():
+            if not rule.grows or not isinstance(value := read.get(name), Decimal):
+                continue
+            before = last.pop(key := f"{subject} {name}", None)  # put last again: the oldest are forgotten first
+            if before is not None and value < Decimal(before):
+                fallen[name] = f"{name} fell from {before} to {value}: a counter only grows"
+            last[key] = str(value)
+        return fallen
 
 
 def _subject(text: str, read: dict[str, Any]) -> str | None:

@@ -29,6 +29,7 @@ _GROUPED, _DECIMAL = re.compile(r"\d{1,3}(\.\d{3})+(,\d+)?"), re.compile(r"\d+([
 _ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4}
 _YEAR = re.compile(r"(?:năm\s*)?(\d{4})", re.IGNORECASE)
 _QUARTER = re.compile(r"(?:(\d{4})-?q([1-4])|(?:q|quý\s*)([1-4]|i{1,3}|iv)\s*[/ -]\s*(?:năm\s*)?(\d{4}))", re.IGNORECASE)
+_WEEK = re.compile(r"(?:(\d{4})-?w(\d{1,2})|(?:tuần\s*)(\d{1,2})\s*[/-]\s*(?:năm\s*)?(\d{4}))", re.IGNORECASE)
 _MONTH = re.compile(r"(?:(\d{4})-(\d{1,2})|(?:tháng\s*)?(\d{1,2})[/.-](\d{4}))", re.IGNORECASE)
 
 
@@ -42,7 +43,7 @@ class Quantity(Struct, frozen=True):
 
 
 class Reference(Struct, frozen=True):
-    """A reference period: its first day, its length as ISO 8601 duration (P1D, P1M, P3M, P1Y), and how it was written."""
+    """A reference period: its first day, its length as ISO 8601 duration (P1D, P1W, P1M, P3M, P1Y), and how it was written."""
 
     start: date
     length: str
@@ -79,7 +80,7 @@ def _number(written: str, text: str, field: str) -> Decimal:
 
 
 def reference(text: str, field: str) -> Reference:
-    """Return the period a text names: 2026, 2026-Q3, quý III/2026, 2026-11, tháng 11/2026, 2026-11-24. Raise `Skip`."""
+    """Return the period a text names: 2026, 2026-Q3, quý III/2026, 2026-11, tháng 11/2026, 2026-W47, tuần 47/2026 (of ISO 8601: from Monday), 2026-11-24. Raise `Skip`."""
     plain = " ".join(text.split())
     if found := _YEAR.fullmatch(plain):
         return Reference(date(int(found[1]), 1, 1), "P1Y", plain)
@@ -89,6 +90,8 @@ def reference(text: str, field: str) -> Reference:
     if (found := _MONTH.fullmatch(plain)) and 1 <= int(found[2] or found[3]) <= 12:
         return Reference(date(int(found[1] or found[4]), int(found[2] or found[3]), 1), "P1M", plain)
     try:
+        if found := _WEEK.fullmatch(plain):
+            return Reference(date.fromisocalendar(int(found[1] or found[4]), int(found[2] or found[3]), 1), "P1W", plain)
         return Reference(date.fromisoformat(plain[:10]), "P1D", plain)
     except ValueError:
-        raise Skip("bad_time", f"{field} is {shown(text)}, not a period", field=field, repair="write 2026, 2026-Q3, 2026-11 or 2026-11-24") from None
+        raise Skip("bad_time", f"{field} is {shown(text)}, not a period", field=field, repair="write 2026, 2026-Q3, 2026-11, 2026-W47 or 2026-11-24") from None

@@ -84,7 +84,7 @@ class FieldRule(_Part):
     """One field of a record."""
 
     path: str = Field("", description="Dotted path in the record, or the column; the field's own name without it.")
-    type: Literal["text", "code", "number", "count", "rating", "flag", "time", "date", "month", "period", "quantity", "area", "area_name"] = Field("text", description="What it must be; anything else is a dead letter. period: 2026, 2026-Q3, quý III/2026, 2026-11; quantity: a figure as people write it, with its unit ('gần 29 tỷ USD').")
+    type: Literal["text", "code", "number", "count", "rating", "flag", "time", "date", "month", "period", "quantity", "area", "area_name"] = Field("text", description="What it must be; anything else is a dead letter. period: 2026, 2026-Q3, quý III/2026, 2026-11, 2026-W47, tuần 47/2026; quantity: a figure as people write it, with its unit ('gần 29 tỷ USD').")
     field_class: FieldClass = Field(alias="class", description="public, internal or personal; a personal field is never read.")
     required: bool = Field(False, description="Empty is a dead letter.")
     values: dict[str, str | bool | int | float | None] = Field(default_factory=dict, description="What the source's words mean; any other word is a dead letter. Of a quantity: the words for units, with their UCUM code.")
@@ -92,9 +92,24 @@ class FieldRule(_Part):
     high: float | None = Field(None, description="Above it a number is kept and marked as doubtful.")
     decimal: Literal["point", "comma", "either"] = Field("either", description="How a number in a text writes its decimals; 'either' refuses what could be both (1,234).")
     end_of_day: bool = Field(False, description="A date is the last second of that day (due dates), not its first.")
+    pattern: str = Field("", description="Regular expression with one group: what of the text is the value ('Tổng\\s*([\\d.,]+)' of glued counters); a text without it is empty.")
+    format: str = Field("", description="How the source writes this time, as strptime says it ('%d/%m/%Y %I:%M %p'); without zone it is the feed's.")
+    grows: bool = Field(False, description="A counter that only grows: a value below the one before is kept and marked as doubtful.")
+    suppress_below: int = Field(0, ge=0, le=100, description="Counts of persons: from 1 to below this a number never leaves; it becomes 'at most' the number before this (5: at most 4). Dead letters withhold the field.")
 
     @model_validator(mode="after")
     def _sense(self) -> FieldRule:
+        try:
+            if self.pattern and re.compile(self.pattern).groups != 1:
+                raise ValueError(f"pattern {self.pattern!r} needs exactly one group")
+        except re.error as exc:
+            raise ValueError(f"pattern {self.pattern!r}: {exc}") from exc
+        if self.format and self.type != "time":
+            raise ValueError("format belongs to type time")
+        if self.suppress_below and self.type != "count":
+            raise ValueError("suppress_below belongs to type count")
+        if self.grows and self.type not in ("count", "number"):
+            raise ValueError("grows belongs to type count or number")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"low {self.low:g} is above high {self.high:g}")
         return self

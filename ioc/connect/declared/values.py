@@ -12,21 +12,33 @@ from ioc.connect.connector import Context
 from ioc.connect.declared import figures
 from ioc.connect.declared.schema import FieldRule
 from ioc.connect.errors import Skip
+from ioc.events import MAX_TEXT
 from ioc.privacy import shown
 
 _MONTH = re.compile(r"(?:(?P<year>\d{4})-(?P<month>\d{1,2})|(?:[Tt]háng\s*)?(?P<month2>\d{1,2})[/.-](?P<year2>\d{4}))")
 _PLAIN = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
+_GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _EXACT = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?")
 
 
 def read(record: dict[str, Any], name: str, rule: FieldRule, context: Context[Any]) -> Any:
     """Return the value of a field: str, Decimal, int, bool, datetime (UTC), date, Quantity, Reference; None when it is empty."""
-    raw = pick(record, rule.path or name)
     where = rule.path or name
+    raw = _part(pick(record, where), rule.pattern)
     value = _typed({where: raw}, where, rule, context)
+    if rule.suppress_below and value is not None and 0 < value < rule.suppress_below:
+        value = figures.Quantity(Decimal(rule.suppress_below - 1), "1", "at_most", f"<{rule.suppress_below}")
     if value is None and rule.required:
         raise Skip("missing_value", f"{where} is empty", field=where, repair=f"send {where}")
     return value
+
+
+def _part(raw: Any, pattern: str) -> Any:
+    """Return what of a text is the value."""
+    if not pattern or not isinstance(raw, str):
+        return raw
+    found = re.search(pattern, raw[:MAX_TEXT])
+    return found[1] if found else None
 
 
 def pick(value: Any, path: str) -> Any:
@@ -64,7 +76,7 @@ def _typed(cell: dict[str, Any], where: str, rule: FieldRule, context: Context[A
         case "flag":
             return fields.true(cell, where)
         case "time":
-            return _time(cell[where], where, context)
+            return _written(fields.text(cell, where), where, rule.format, context) if rule.format else _time(cell[where], where, context)
         case "date":
             return _date(cell[where], where, rule, context)
         case "month":
@@ -97,6 +109,8 @@ def number(cell: dict[str, Any], where: str, decimal: str) -> Decimal | None:
             if decimal == "either" and len(plain.rpartition(",")[2]) == 3:
                 raise Skip("wrong_type", f"{where} is {shown(raw)}: thousands or decimals?", field=where, repair="write it without thousands separator, or say `decimal: comma` or `decimal: point` for this field")
             plain = plain.replace(",", ".")
+        elif decimal == "point" and _GROUPED.fullmatch(plain):
+            plain = plain.replace(",", "")
         elif decimal == "comma" and "." in plain:
             plain = plain.replace(".", "").replace(",", ".")
         if not _EXACT.fullmatch(plain) and fields.number({where: plain}, where) is None:
@@ -115,6 +129,16 @@ def _time(raw: Any, where: str, context: Context[Any]) -> datetime | None:
         except (OverflowError, ValueError, OSError) as exc:
             raise Skip("bad_time", f"{where} is {shown(raw)}, not a time", field=where, repair="send ISO 8601") from exc
     return fields.moment(raw, where, context.zone)
+
+
+def _written(text: str | None, where: str, form: str, context: Context[Any]) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.strptime(text, form)  # noqa: DTZ007 (the zone follows)
+        return (at if at.tzinfo else at.replace(tzinfo=context.zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise Skip("bad_time", f"{where} is {shown(text)}, not a time", field=where, repair=f"write it as {form}, or correct `format`") from exc
 
 
 def _date(raw: Any, where: str, rule: FieldRule, context: Context[Any]) -> datetime | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,8 @@ def value_of(tmp_path: Path, rule: dict[str, Any], value: Any) -> Any:
         ({"type": "number"}, "12,5", "12.5"), ({"type": "number"}, "12.5", "12.5"), ({"type": "number"}, 0.1, "0.1"), ({"type": "number"}, "1,234", "wrong_type"),
         ({"type": "number", "decimal": "comma"}, "1.234,5", "1234.5"), ({"type": "number", "decimal": "comma"}, "1,234", "1.234"), ({"type": "number"}, "12 500", "12500"),
         ({"type": "number"}, "nhiều", "wrong_type"), ({"type": "number"}, "NaN", "not_a_number"), ({"type": "count"}, "12.5", "wrong_type"), ({"type": "count"}, -1, "out_of_range"),
+        ({"type": "number", "decimal": "point"}, "1,234.5", "1234.5"), ({"type": "count", "decimal": "point"}, "18,336,885", "18336885"), ({"type": "count", "decimal": "point"}, "1,23", "wrong_type"),
+        ({"type": "count", "pattern": r"Hôm nay\s*(\d+)"}, "Đang truy cập151Hôm nay99", "99"), ({"type": "count", "pattern": r"Hôm nay\s*(\d+)", "required": True}, "Tháng 5", "missing_value"),
         ({"type": "rating"}, 6, "out_of_range"), ({"type": "text", "required": True}, "", "missing_value"), ({"type": "area"}, "05443", "05443"), ({"type": "area"}, "5443", "unknown_area"),
         ({"type": "area_name"}, "Phường Phan Đình Phùng", "05443"), ({"type": "area_name"}, "Phố Núi", "unknown_area"), ({"values": {"mở": "open"}}, "MỞ", "open"), ({"values": {"mở": "open"}}, "đóng", "unknown_code"),
     ],
@@ -269,6 +273,52 @@ def test_xml_in_the_place_of_json_is_refused_and_not_taken_for_an_empty_list(tmp
     assert [letter.cause for letter in got.letters] == ["unknown_layout"] and got.events == []
     connector = declared(tmp_path, source={"path": "lots.xml", "records": "lot"})
     assert preview(connector, context(connector), b"<lots/>").records == 0
+
+
+def test_a_time_is_read_as_its_format_says_in_the_zone_of_the_feed(tmp_path: Path) -> None:
+    connector = declared(tmp_path, fields={"id": {"class": "public"}, "free": {"class": "public", "type": "number"}, "day": {"class": "public", "type": "time", "format": "%d/%m/%Y %I:%M %p"}})
+    got = read(connector, [{"id": 1, "free": 1, "day": "21/11/2026 06:30 PM"}, {"id": 2, "free": 1, "day": "2026-11-21T18:30:00Z"}])
+    assert [event.time for event in got.events] == [datetime(2026, 11, 21, 11, 30, tzinfo=UTC)]
+    assert [(letter.cause, letter.repair) for letter in got.letters] == [("bad_time", "write it as %d/%m/%Y %I:%M %p, or correct `format`")]
+
+
+def test_a_counter_that_fell_is_kept_and_marked_also_after_a_restart(tmp_path: Path) -> None:
+    connector = declared(tmp_path, fields={"id": {"class": "public"}, "free": {"class": "public", "type": "count", "grows": True}, "day": {"class": "public", "type": "date"}})
+    answers = iter([100, 90, 95])
+
+    def answer(asked: Asked) -> Reply:
+        return Reply(json.dumps({"data": [{"id": 1, "free": next(answers), "day": "2026-11-20"}]}))
+
+    cursor: dict[str, Any] = {}
+    said = []
+    with serving(answer) as source, closing(Http(source.url)) as client:
+        for _ in range(3):
+            seen = context(connector, source.url, client, **cursor)
+            for page in connector.poll(seen):
+                said += [event.data.doubt for record in page.records for event in connector.map(record, seen)]  # type: ignore[union-attr]
+                cursor = json.loads(json.dumps(page.cursor or cursor))
+    assert said == [None, "free fell from 100 to 90: a counter only grows", None]
+
+
+def test_a_small_count_of_persons_leaves_neither_as_a_value_nor_in_a_dead_letter(tmp_path: Path) -> None:
+    fields = {"id": {"class": "public"}, "free": {"class": "public", "type": "count", "suppress_below": 5, "required": True}, "day": {"class": "public", "type": "date", "required": True}}
+    connector = declared(tmp_path, fields=fields)
+    day = "2026-11-20"
+    got = read(connector, [{"id": n, "free": n, "day": day} for n in (0, 1, 3, 4, 5)] + [{"id": 7, "free": 3, "day": ""}])
+    assert [(str(e.data.value), e.data.qualifier) for e in got.events] == [("0", "exact"), ("4", "at_most"), ("4", "at_most"), ("4", "at_most"), ("5", "exact")]  # type: ignore[union-attr]
+    assert len(got.letters) == 1 and '"free":"[withheld]"' in got.letters[0].record
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"pattern": "x"}, "exactly one group"), ({"pattern": "(x"}, "missing )"), ({"format": "%d"}, "belongs to type time"), ({"grows": True}, "belongs to type count or number"),
+        ({"suppress_below": 5}, "belongs to type count"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_of_a_field_is_told_with_its_line(rule: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"line \\d+.*{re.escape(said)}"):
+        declared(tmp_path, fields=LOTS["fields"] | {"name": {"class": "public", **rule}})
 
 
 # --- ioc connector new ------------------------------------------------------------------------------------------

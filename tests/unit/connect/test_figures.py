@@ -57,7 +57,7 @@ def test_what_could_be_two_things_is_refused(text: str, cause: str) -> None:
     [
         ("2021", date(2021, 1, 1), "P1Y"), ("Năm 2021", date(2021, 1, 1), "P1Y"), ("2026-Q3", date(2026, 7, 1), "P3M"), ("quý III/2026", date(2026, 7, 1), "P3M"),
         ("Quý 4/2026", date(2026, 10, 1), "P3M"), ("Q1/2026", date(2026, 1, 1), "P3M"), ("2026-11", date(2026, 11, 1), "P1M"), ("tháng 11/2026", date(2026, 11, 1), "P1M"),
-        ("11/2026", date(2026, 11, 1), "P1M"), ("2026-11-24", date(2026, 11, 24), "P1D"),
+        ("11/2026", date(2026, 11, 1), "P1M"), ("2026-11-24", date(2026, 11, 24), "P1D"), ("2026-W47", date(2026, 11, 16), "P1W"), ("Tuần 1/2026", date(2025, 12, 29), "P1W"),
     ],
 )  # fmt: skip
 def test_a_period_has_a_first_day_and_a_length(text: str, start: date, length: str) -> None:
