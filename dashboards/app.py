@@ -112,12 +112,16 @@ def _register(hub: Views, context: Context, scenes: Mapping[str, Scene]) -> None
 def _route(app: dash.Dash, context: Context, scenes: Mapping[str, Scene]) -> None:
     @app.callback(Output("page", "children"), Input("url", "pathname"), Input("url", "search"))  # type: ignore[untyped-decorator]
     def page(pathname: str | None, search: str | None) -> Component:
-        asked = parse_qs((search or "").lstrip("?")).get("lang", [None])[0]
-        return page_at(pathname or "/", as_lang(asked, context.config.language), context, scenes)
+        asked = parse_qs((search or "").lstrip("?"), keep_blank_values=True)
+        lang, at = (asked.get(name, [None])[0] for name in ("lang", "at"))
+        return page_at(pathname or "/", as_lang(lang, context.config.language), context, scenes, at)
 
 
-def page_at(path: str, lang: Lang, context: Context, scenes: Mapping[str, Scene]) -> Component:
-    """Return the page at a path: the frames of DESIGN's four addresses, or one that says there is none."""
+def page_at(path: str, lang: Lang, context: Context, scenes: Mapping[str, Scene], at: str | None = None) -> Component:
+    """Return the page at a path: the frames of DESIGN's four addresses, or one that says there is none.
+
+    `at`: the earlier moment that is asked of the wall.
+    """
     parts = [part for part in path.split("/") if part]
     match parts:
         case []:
@@ -125,9 +129,9 @@ def page_at(path: str, lang: Lang, context: Context, scenes: Mapping[str, Scene]
         case ["operations"]:
             return operations_page.layout(context, lang)
         case ["wall"]:
-            return wall_page.layout(list(scenes.values()), context, lang)
+            return wall_page.layout(list(scenes.values()), context, lang, at)
         case ["wall", name] if name in scenes:
-            return wall_page.layout([scenes[name]], context, lang)
+            return wall_page.layout([scenes[name]], context, lang, at)
         case ["kpi", kpi]:
             return kpi_page.layout(kpi, context, lang)
     link = html.A(say("nav.back", lang), href=f"/?lang={lang}")

@@ -39,7 +39,8 @@ from ioc.ingest import accept
 from ioc.kpi import explain, export
 from ioc.kpi.catalogue import Catalogue, Period, in_use
 from ioc.kpi.engine import Engine
-from ioc.live import Hub, pump
+from ioc.live import Hub, Viewer, pump
+from ioc.playback import Past, Playback, Player
 from ioc.store import status
 from ioc.store.reader import snapshot
 
@@ -61,6 +62,7 @@ class Parts:
         self.pool, self.publisher, self.hub, self.clock = pool, publisher, hub, clock
         self.guard = Guard(pool)
         self.health = Health(config, pool, publisher, clock)
+        self.playback = Playback(Past(config, engine, pool), engine.kept_since, config.web.playbacks, clock)
 
 
 def create(parts: Parts) -> FastAPI:
@@ -72,6 +74,7 @@ def create(parts: Parts) -> FastAPI:
         gc.collect()
         gc.freeze()  # what lives for ever need not be looked at again and again
         yield
+        parts.playback.stop()
         await asyncio.to_thread(parts.hub.stop)
         await asyncio.to_thread(parts.publisher.close)
         await asyncio.to_thread(parts.pool.close)
@@ -345,12 +348,27 @@ def _live(app: FastAPI, parts: Parts) -> None:
         while await asyncio.to_thread(_still, permitted, token):  # noqa: ASYNC110 - nobody tells us of a revocation
             await asyncio.sleep(5)
 
-    async def drain(ws: WebSocket) -> None:
+    async def drain(ws: WebSocket, player: Player | None) -> None:
+        """Nothing is asked of a live screen, reading notices that it left; one that looks back asks for frames."""
         while True:
-            await ws.receive_text()  # nothing is asked of a screen; reading notices that it left
+            text = await ws.receive_text()
+            if player is not None:
+                player.ask(text)
+
+    async def show(ws: WebSocket, viewer: Viewer, player: Player | None, token: str | None) -> None:
+        tasks = [asyncio.create_task(c) for c in (pump(viewer, ws.send_text, parts.clock), drain(ws, player), watch_token(token))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[2] in done:
+                await ws.close(REVOKED)
+        except (WebSocketDisconnect, RuntimeError):
+            log.debug("screen left", view=viewer.view.name)
+        finally:
+            for task in tasks:
+                _end(task)
 
     @app.websocket("/live")
-    async def live(ws: WebSocket, view: str = "") -> None:
+    async def live(ws: WebSocket, view: str = "", at: str | None = None) -> None:
         token = bearer(ws.headers, ws.query_params, ws.cookies)
         code = FOREIGN_ORIGIN if not allowed(ws) else UNKNOWN_VIEW if view not in parts.hub.views else None
         if code is None and not await asyncio.to_thread(_still, permitted, token):
@@ -358,19 +376,18 @@ def _live(app: FastAPI, parts: Parts) -> None:
         await ws.accept()  # a refused handshake tells a browser nothing; a close code does
         if code is not None:
             await ws.close(code)
-            return
-        viewer = await parts.hub.join(view)
-        tasks = [asyncio.create_task(c) for c in (pump(viewer, ws.send_text, parts.clock), drain(ws), watch_token(token))]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if tasks[2] in done:
-                await ws.close(REVOKED)
-        except (WebSocketDisconnect, RuntimeError):
-            log.debug("screen left", view=view)
-        finally:
-            parts.hub.leave(viewer)
-            for task in tasks:
-                _end(task)
+        elif at is None:
+            viewer = await parts.hub.join(view)
+            try:
+                await show(ws, viewer, None, token)
+            finally:
+                parts.hub.leave(viewer)
+        else:
+            player = parts.playback.join(parts.hub.views[view])
+            try:
+                await show(ws, player.viewer, player, token)
+            finally:
+                parts.playback.leave(player)
 
 
 def _end(task: asyncio.Task[None]) -> None:

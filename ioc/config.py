@@ -80,6 +80,7 @@ class Web(_Model):
     port: int = Field(8050, ge=1, le=65535)
     origins: list[str] = Field(default_factory=list, description="Other origins allowed to open the websocket (behind a proxy that renames the host).")
     public: bool = Field(True, description="Screens may be seen without a token; false asks every screen for `ioc token create NAME --role screen`.")
+    playbacks: int = Field(4, ge=0, le=100, description="Screens that may look back (/wall?at=...) at the same time on one web process; 0 for none.")
     push_interval_s: float = Field(0.5, ge=0.05, le=60, description="At most one evaluation and one push in this time.")
 
 

@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -159,14 +159,18 @@ class View:
         self.now = ""
         self._whole = ""
 
-    def update(self, seq: int, now: str, parts: dict[str, str]) -> None:
-        """Take in a rendering; send every viewer the parts that changed, serialised once."""
+    def update(self, seq: int, now: str, parts: dict[str, str], *, always: bool = False) -> None:
+        """Take in a rendering; send every viewer the parts that changed, serialised once (`always`: also none)."""
         changed = {name: text for name, text in parts.items() if self.parts.get(name) != text}
         self.parts, self.seq, self.now, self._whole = parts, seq, now, ""
-        if changed:
+        if changed or always:
             message = _message(seq, self.version, now, changed, snapshot=False)
             for viewer in self.viewers:
                 viewer.put(message)
+
+    def draw(self, shown: Snapshot) -> dict[str, str]:
+        """Return component id -> its props as JSON, for a snapshot; changes nothing here."""
+        return {name: json.dumps(value, ensure_ascii=False, separators=(",", ":")) for name, value in self.render(shown).items()}
 
     def whole(self) -> str:
         """Return the message that shows everything, serialised once per rendering."""
@@ -183,7 +187,7 @@ def _message(seq: int, version: str, now: str, parts: dict[str, str], *, snapsho
 
 def iso(at: datetime) -> str:
     """Return an instant as screens are sent it: UTC, milliseconds, Z."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
 class Hub:
@@ -297,12 +301,12 @@ class Hub:
             areas = {k: self._engine.by_area(reader, k, now) if k in kpis or k not in old.by_area else old.by_area[k] for k in wanted}
             parts = self._parts(reader, watched, kpis, now)
             names = [feed.feed for feed in self._config.feeds]
-            ticker = [TickerItem(**row) for row in status.ticker(reader.conn, names, now)] if moved else old.ticker
+            ticker = [TickerItem(**row) for row in status.ticker(reader, names, now)] if moved else old.ticker
             self._points_dirty |= moved
-            points = self._points(reader.conn, now) if self._points_dirty and time.monotonic() - self._points_at > POINTS_EVERY_S else old.points
+            places = self._points(reader, now) if self._points_dirty and time.monotonic() - self._points_at > POINTS_EVERY_S else old.points
             services = self._services(reader.conn, now)
             following = self._engine.next_change(reader, now) if moved or due is None else due
-        self.snapshot = Snapshot(old.seq + 1, now, tiles, areas, feeds, ticker, points, services, parts)
+        self.snapshot = Snapshot(old.seq + 1, now, tiles, areas, feeds, ticker, places, services, parts)
         self._show()
         return following
 
@@ -345,11 +349,10 @@ class Hub:
             if view.seq >= shown.seq > 0 and view.parts:
                 return
             try:
-                props = view.render(shown)
+                parts = view.draw(shown)
             except Exception:
                 log.exception("a screen could not be drawn; it keeps what it has", view=view.name)
                 return
-            parts = {name: json.dumps(value, ensure_ascii=False, separators=(",", ":")) for name, value in props.items()}
         loop = self._loop
         if loop is None or loop.is_closed():
             return
@@ -364,30 +367,7 @@ class Hub:
             done.wait(5)
 
     def _feeds(self, facts: dict[str, status.FeedFacts], now: datetime) -> list[FeedView]:
-        views = []
-        for feed in self._config.feeds:
-            if not feed.enabled:
-                continue
-            f = facts.get(feed.feed, status.FeedFacts(feed.feed))
-            views.append(
-                FeedView(
-                    feed=feed.feed,
-                    connector=feed.connector,
-                    title=Words(feed.title.vi, feed.title.en),
-                    state=freshness.state(now, feed.cadence_s, f.checked_at, f.received_at),
-                    cadence_s=feed.cadence_s,
-                    as_of=f.as_of,
-                    received_at=f.received_at,
-                    checked_at=f.checked_at,
-                    events=f.events,
-                    duplicates=f.duplicates,
-                    dead_letters=f.dead_letters,
-                    lag=f.lag,
-                    rate=self._rate(feed.feed, f.events),
-                    last_error=f.last_error,
-                )
-            )
-        return views
+        return feed_views(self._config, facts, now, self._rate)
 
     def _rate(self, feed: str, events: int) -> float:
         """Return events a second over the last minute."""
@@ -400,10 +380,9 @@ class Hub:
         (t0, n0), (t1, n1) = seen[0], (at, events)
         return round(max(0, n1 - n0) / (t1 - t0), 2) if t1 - t0 >= 1 else 0.0
 
-    def _points(self, conn: psycopg.Connection[Any], now: datetime) -> list[Point]:
+    def _points(self, reader: Reader, now: datetime) -> list[Point]:
         self._points_at, self._points_dirty = time.monotonic(), False
-        incidents = [Point(layer="incident", **row) for row in status.open_cases(conn, now)]
-        return incidents + [Point(layer="asset", **row) for row in status.assets(conn)]
+        return points(reader, now)
 
     def _services(self, conn: psycopg.Connection[Any], now: datetime) -> dict[str, Any]:
         """Return database, broker and our own processes as /healthz and the operations page show them."""
@@ -438,6 +417,40 @@ class Hub:
             listener.close()
 
 
+def feed_views(config: Config, facts: Mapping[str, status.FeedFacts], now: datetime, rate: Callable[[str, int], float]) -> list[FeedView]:
+    """Return every feed in use as the screens show it; `rate`: (feed, events) -> events a second."""
+    views = []
+    for feed in config.feeds:
+        if not feed.enabled:
+            continue
+        f = facts.get(feed.feed, status.FeedFacts(feed.feed))
+        views.append(
+            FeedView(
+                feed=feed.feed,
+                connector=feed.connector,
+                title=Words(feed.title.vi, feed.title.en),
+                state=freshness.state(now, feed.cadence_s, f.checked_at, f.received_at),
+                cadence_s=feed.cadence_s,
+                as_of=f.as_of,
+                received_at=f.received_at,
+                checked_at=f.checked_at,
+                events=f.events,
+                duplicates=f.duplicates,
+                dead_letters=f.dead_letters,
+                lag=f.lag,
+                rate=rate(feed.feed, f.events),
+                last_error=f.last_error,
+            )
+        )
+    return views
+
+
+def points(reader: Reader, now: datetime) -> list[Point]:
+    """Return what the map draws: open cases and assets with a place."""
+    incidents = [Point(layer="incident", **row) for row in status.open_cases(reader, now)]
+    return incidents + [Point(layer="asset", **row) for row in status.assets(reader)]
+
+
 def _aged(tile: Tile, states: Mapping[str, Freshness]) -> Tile:
     """Return the tile with the freshness its feeds have by now."""
     own = {feed: states.get(feed, "never") for feed in tile.source}
@@ -467,5 +480,5 @@ async def pump(viewer: Viewer, send: Callable[[str], Any], clock: Clock = system
 
 
 __all__ = [
-    "Evaluator", "FeedView", "Hub", "Point", "Props", "Render", "Snapshot", "TickerItem", "View", "Viewer", "iso", "pump",
+    "Evaluator", "FeedView", "Hub", "Point", "Props", "Render", "Snapshot", "TickerItem", "View", "Viewer", "feed_views", "iso", "points", "pump",
 ]  # fmt: skip

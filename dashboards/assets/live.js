@@ -37,11 +37,13 @@
     clearTimeout(timer);
     const scheme = location.protocol === "https:" ? "wss://" : "ws://";
     const token = new URLSearchParams(location.search).get("token");
-    const asked = "/live?view=" + encodeURIComponent(view) + (token ? "&token=" + encodeURIComponent(token) : "");
+    const past = page.dataset.at !== undefined; // this page looks back: it asks for what it shows
+    const asked = "/live?view=" + encodeURIComponent(view) + (token ? "&token=" + encodeURIComponent(token) : "") + (past ? "&at=" + encodeURIComponent(page.dataset.at) : "");
     const mine = new WebSocket(scheme + location.host + asked);
     socket = mine;
+    if (past) mine.onopen = () => window.ioc_past.opened((text) => mine === socket && mine.send(text));
     mine.onmessage = (event) => {
-      if (mine === socket) receive(JSON.parse(event.data));
+      if (mine === socket) receive(JSON.parse(event.data), past);
     };
     mine.onclose = (event) => {
       if (mine !== socket) return;
@@ -68,12 +70,13 @@
     again();
   }
 
-  function receive(message) {
+  function receive(message, past) {
     heard = Date.now();
     closedAt = null;
     retry = RETRY_MS.first;
     denied = false;
-    setClock(message.now);
+    if (past && !message.hb) window.ioc_past.got(message); // its `now` is the moment it shows
+    else setClock(message.now);
     if (message.v && otherVersion(message.v)) return;
     if (message.props) apply(message.props);
     if (lostSince !== null) {

@@ -16,6 +16,7 @@
 
   const at = () => scenes.findIndex((scene) => scene.name === wall.dataset.scene);
   const clock = () => (window.ioc_live ? window.ioc_live.now() : new Date());
+  const moment = () => (window.ioc_past && window.ioc_past.at()) || clock(); // of the values: earlier when one looks back
 
   // ---- style rules ----------------------------------------------------------------------------------------------
 
@@ -55,12 +56,12 @@
   }
 
   // The province's wall clock as a Date whose local fields can be read.
-  function there() {
-    return new Date(clock().toLocaleString("en-US", { timeZone: wall.dataset.zone }));
+  function there(date) {
+    return new Date(date.toLocaleString("en-US", { timeZone: wall.dataset.zone }));
   }
 
   function due(scene) {
-    const date = there();
+    const date = there(moment());
     if (!within(scene.hours, date) || (scene.days.length && !scene.days.includes(DAYS[date.getDay()]))) return false;
     return !scene.skip || scene.tiles.some((tile) => window.ioc_live.said(tile.id, "as-of"));
   }
@@ -108,7 +109,7 @@
 
   function dim() {
     const settings = JSON.parse(wall.dataset.dimming);
-    const dark = settings.level < 1 && within(settings.hours, there());
+    const dark = settings.level < 1 && within(settings.hours, there(clock()));
     wall.dataset.dimmed = String(dark);
     wall.style.setProperty("--brightness", dark ? String(settings.level) : "1");
   }
@@ -182,6 +183,8 @@
 
   function key(event) {
     if (!wall || !wall.isConnected || event.ctrlKey || event.metaKey || event.altKey) return;
+    // The slider has its own arrows, a button its own space.
+    if (event.target instanceof Element && event.target.closest("#past") && (event.target.tagName === "INPUT" || event.key === " ")) return;
     const box = document.getElementById("wall-help");
     if (event.key === "Escape") return close();
     if (!box.hidden && box.querySelector("input")) {
@@ -193,7 +196,7 @@
       return event.preventDefault();
     }
     const number = Number(event.key);
-    if (event.key === " ") pause(!paused);
+    if (event.key === " ") wall.dataset.at === undefined ? pause(!paused) : window.ioc_past.toggle();
     else if (event.key === "ArrowRight") go(1);
     else if (event.key === "ArrowLeft") go(-1);
     else if (event.key === "f") find();
@@ -213,6 +216,7 @@
     since = performance.now();
     rules();
     dim();
+    if (wall.dataset.at !== undefined) pause(true); // who looks back compares times, not scenes
   }
 
   function look() {

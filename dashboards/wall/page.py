@@ -15,6 +15,7 @@ from dashboards.figures.parts import props_of, to_json
 from dashboards.figures.ticker import ticker
 from dashboards.figures.tile import empty_tile, tile, tile_id
 from dashboards.maps import panel
+from dashboards.wall import past
 from dashboards.wall.scene import Scene
 from dashboards.words import Lang, pick, say
 from ioc.live import Props, Render, Snapshot
@@ -28,8 +29,10 @@ def view_name(scenes: Sequence[Scene], lang: Lang) -> str:
     return f"wall/{scenes[0].name}:{lang}" if len(scenes) == 1 else f"wall:{lang}"
 
 
-def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
+def layout(scenes: Sequence[Scene], context: Context, lang: Lang, at: str | None = None) -> Component:
     """Return the frame of a wall that shows these scenes by turns; the live link fills it, `assets/scenes.js` turns it.
+
+    `at`: what the address says of an earlier moment; the wall then shows that one and says so.
 
     Everything of every scene is in it once: a tile that is on three scenes is one tile, the map is one map. What belongs
     to a scene is shown by rules that `assets/scenes.js` makes of `data-scenes`.
@@ -38,6 +41,7 @@ def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
     return html.Div(
         [
             *header.link_banner(lang),
+            *([] if at is None else [past.bar(lang)]),
             _header(scenes, context, lang),
             html.Main(_body(scenes, context, lang), className="wall-body"),
             html.Div(id="wall-help", className="wall-help", hidden=True, role="dialog", **{"aria-label": say("wall.help", lang)}),
@@ -57,7 +61,8 @@ def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
             "data-theme": "dark",
             "data-viewing-distance-m": str(settings.viewing_distance_m),
             "data-pixel-pitch-mm": str(settings.pixel_pitch_mm),
-        },
+        }
+        | ({} if at is None else {"data-at": past.moment(at, context.zone)}),
     )
 
 

@@ -160,21 +160,32 @@ class Engine:
             return windows(kpi.period, today)
         return windows(period or kpi.period, today, days)
 
-    def source(self, reader: Reader, at: datetime, known_at: datetime | None = None) -> AbstractContextManager[Reader]:
+    def source(self, reader: Reader, at: datetime, known_at: datetime | None = None, *, seen: bool = False) -> AbstractContextManager[Reader]:
         """Return the reader of what is stored, or one of what was so at `at` as known at `known_at` (None: now).
 
+        A reader of an earlier instant stays what it is: whoever asks much of one instant makes it once. `seen`: as in `as_then`.
         Raise `UserError` for a time that is not over, or from which raw events are no longer kept.
         """
+        if reader.then is not None:
+            return nullcontext(reader)
         now = self.clock()
         if at > now + _LIVE:
             raise UserError(f"{at.isoformat()} lies ahead; a KPI can be asked of now or of an earlier time")
         known_at = now if known_at is None else min(known_at, now)
         if known_at == now and at >= now - _LIVE:
             return nullcontext(reader)
-        kept_days = min((feed.retention_days for feed in self.config.feeds), default=0)
-        if min(at, known_at) < now - timedelta(days=kept_days):
-            raise UserError(f"raw events are kept for {kept_days} days; what was so at {min(at, known_at).isoformat()} cannot be rebuilt")
-        return as_then(reader, sorted(self.cadence_s), at, known_at, self.zone)
+        if min(at, known_at) < self.kept_since(now):
+            raise UserError(f"raw events are kept for {self.kept_days} days; what was so at {min(at, known_at).isoformat()} cannot be rebuilt")
+        return as_then(reader, sorted(self.cadence_s), at, known_at, self.zone, seen=seen)
+
+    @property
+    def kept_days(self) -> int:
+        """For how many days the raw events of all feeds are kept."""
+        return min((feed.retention_days for feed in self.config.feeds), default=0)
+
+    def kept_since(self, now: datetime) -> datetime:
+        """Return the earliest instant that can be rebuilt."""
+        return now - timedelta(days=self.kept_days)
 
     def codes(self, area: str | None) -> tuple[str, ...] | None:
         """Return the communes of an area: a commune's code or a group's name; None for the province. Raise `UserError` for another."""

@@ -154,12 +154,30 @@ class Statement:
     columns: tuple[tuple[Term, ...], ...]
 
 
-class Reader:
-    """Answers questions over one connection. Use it inside one transaction (`snapshot`), so that all answers agree."""
+@dataclass(frozen=True)
+class Then:
+    """An earlier instant, and until when what is told of it was learnt. `truncate`: later facts are known, and left out."""
 
-    def __init__(self, conn: psycopg.Connection[Any], relations: Relations = STORED, feeds: dict[str, FeedTimes] | None = None) -> None:
+    at: datetime
+    known_at: datetime
+
+    @property
+    def truncate(self) -> bool:
+        return self.known_at > self.at
+
+
+class Reader:
+    """Answers questions over one connection. Use it inside one transaction (`snapshot`), so that all answers agree.
+
+    `then`: the earlier instant it answers of; None for what is stored now.
+    """
+
+    def __init__(
+        self, conn: psycopg.Connection[Any], relations: Relations = STORED, feeds: dict[str, FeedTimes] | None = None, then: Then | None = None
+    ) -> None:
         self.conn = conn
         self.relations = relations
+        self.then = then
         self._feeds = feeds  # of an earlier instant; None reads the current ones
 
     def feeds(self) -> dict[str, FeedTimes]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
+from ioc.store.reader import Reader
 from ioc.store.sql import queries
 
 _SQL = queries("status")
 SERVICE_SILENT = timedelta(seconds=30)  # a process not seen for this long is gone
 TICKER_WINDOW = timedelta(days=2)
+_FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 MOST_POINTS = 100_000  # of a layer; screens group them, see dashboards/maps/points.py
 
 
@@ -56,19 +59,32 @@ def services(conn: psycopg.Connection[Any], now: datetime) -> list[dict[str, Any
     return _rows(conn, "services", since=now - SERVICE_SILENT)
 
 
-def ticker(conn: psycopg.Connection[Any], feeds: list[str], now: datetime, limit: int = 30) -> list[dict[str, Any]]:
-    """Return the latest case events, newest arrival first, one a case."""
-    return _rows(conn, "ticker", feeds=feeds, since=now - TICKER_WINDOW, limit=limit)
+def ticker(reader: Reader, feeds: list[str], now: datetime, limit: int = 30) -> list[dict[str, Any]]:
+    """Return the latest case events until the reader's instant, newest arrival first, one a case."""
+    return _shown(reader, "ticker", feeds=feeds, since=now - TICKER_WINDOW, until=reader.then.at if reader.then else _FOREVER, limit=limit)
 
 
-def open_cases(conn: psycopg.Connection[Any], now: datetime) -> list[dict[str, Any]]:
+def open_cases(reader: Reader, now: datetime) -> list[dict[str, Any]]:
     """Return open cases with a place, newest first."""
-    return _rows(conn, "open_cases", now=now, limit=MOST_POINTS)
+    return _shown(reader, "open_cases", now=now, limit=MOST_POINTS)
 
 
-def assets(conn: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+def assets(reader: Reader) -> list[dict[str, Any]]:
     """Return assets with a place."""
-    return _rows(conn, "assets", limit=MOST_POINTS)
+    return _shown(reader, "assets", limit=MOST_POINTS)
+
+
+def _shown(reader: Reader, name: str, **params: Any) -> list[dict[str, Any]]:
+    """Ask of what is stored, or of what was so then (`as_then` with `seen`)."""
+    then = reader.then
+    cases, assets = ("pg_temp", "then_seen_case"), ("pg_temp", "then_asset_state")
+    query = sql.SQL(_SQL[name]).format(
+        cases=sql.Identifier(*cases) if then else sql.Identifier("case_state"),
+        assets=sql.Identifier(*assets) if then else sql.Identifier("asset_state"),
+        moment=sql.Identifier("time" if then and then.truncate else "received_at"),
+    )
+    with reader.conn.cursor(row_factory=dict_row) as cur:
+        return cur.execute(query, params, prepare=False if then else None).fetchall()
 
 
 def dead_letters(conn: psycopg.Connection[Any], feed: str | None = None, limit: int = 100) -> list[dict[str, Any]]:

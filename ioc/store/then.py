@@ -29,7 +29,7 @@ from psycopg.rows import class_row, dict_row
 
 from ioc.clock import ICT
 from ioc.events import MAX_AHEAD, Asset, Case
-from ioc.store.reader import RELATIONS, FeedTimes, Reader, Relations
+from ioc.store.reader import RELATIONS, FeedTimes, Reader, Relations, Then
 from ioc.store.rollup import ASSET_FIELDS, CASE_FIELDS, CaseDeltas, State, closed_at, fold, opened_at
 from ioc.store.sql import queries
 
@@ -41,18 +41,23 @@ _asset = msgspec.json.Decoder(Asset).decode
 
 
 @contextmanager
-def as_then(reader: Reader, feeds: Sequence[str], at: datetime, known_at: datetime, zone: ZoneInfo = ICT) -> Iterator[Reader]:
-    """Yield a reader of what was so at `at`, as known at `known_at`, of these feeds."""
-    conn = reader.conn
-    given = {"feeds": list(feeds), "at": at, "known_at": known_at, "truncate": known_at > at, "zone": zone.key}
+def as_then(reader: Reader, feeds: Sequence[str], at: datetime, known_at: datetime, zone: ZoneInfo = ICT, *, seen: bool = False) -> Iterator[Reader]:
+    """Yield a reader of what was so at `at`, as known at `known_at`, of these feeds.
+
+    `seen`: single cases are asked for, too (the map, the latest events), not their numbers alone.
+    """
+    conn, then = reader.conn, Then(at, known_at)
+    given = {"feeds": list(feeds), "at": at, "known_at": known_at, "truncate": then.truncate, "zone": zone.key}
     with conn.transaction(force_rollback=True):
         for block in ("case_keys", "asset_keys", "observation_keys", "observations"):
             conn.execute(_SQL[block], given)
         conn.execute(_SQL["deltas"])
-        _cases(conn, given, zone)
+        _cases(conn, given, zone, seen)
         _assets(conn, given)
         conn.execute(_SQL["views"])
-        yield Reader(conn, Relations(frozenset(RELATIONS)), _feed_times(conn, given))
+        if seen:
+            conn.execute(_SQL["seen"])
+        yield Reader(conn, Relations(frozenset(RELATIONS)), _feed_times(conn, given), then)
 
 
 def state_at(full: State, earlier: State, at: datetime) -> State | None:
@@ -86,14 +91,14 @@ def _known(conn: psycopg.Connection[Any], keys: str, kind: int, given: dict[str,
             yield feed, subject, [(time, key.hex, data) for _, _, time, key, data in rows]
 
 
-def _cases(conn: psycopg.Connection[Any], given: dict[str, Any], zone: ZoneInfo) -> None:
+def _cases(conn: psycopg.Connection[Any], given: dict[str, Any], zone: ZoneInfo, seen: bool) -> None:
     deltas = CaseDeltas(zone)
     query = sql.SQL(_SQL["stored_states"]).format(state=sql.Identifier("case_state"), keys=sql.Identifier("then_case_key"))
     with conn.cursor(name="then_states", row_factory=dict_row) as cursor:
         cursor.itersize = 5000
         for row in cursor.execute(query):
             deltas.add(row["feed"], State.load(CASE_FIELDS, row), -1)
-    rows = []
+    rows, shown = [], []
     for feed, subject, events in _known(conn, "then_case_key", CASE_KIND, given):
         facts = [(time, key, _case(data)) for time, key, data in events]
         state: State | None = fold(CASE_FIELDS, facts)
@@ -103,10 +108,13 @@ def _cases(conn: psycopg.Connection[Any], given: dict[str, Any], zone: ZoneInfo)
         deltas.add(feed, state, 1)
         if state is not None and (found := case_row(feed, subject, state)) is not None:
             rows.append(found)
+        if seen and state is not None and state.values.get("title") is not None:
+            shown.append((feed, subject, *(state.get(name) for name in _SEEN_COLUMNS), state.first_at))
     copy_rows(conn, "then_delta", deltas.changed_cases())
     copy_rows(conn, "then_delta_total", deltas.changed_totals())
     copy_rows(conn, "then_delta_duration", deltas.changed_durations())
     copy_rows(conn, "then_case", rows)
+    copy_rows(conn, "then_seen", shown)
 
 
 def case_row(feed: str, subject: str, state: State) -> tuple[Any, ...] | None:
@@ -117,12 +125,13 @@ def case_row(feed: str, subject: str, state: State) -> tuple[Any, ...] | None:
 
 
 def asset_row(feed: str, subject: str, state: State) -> tuple[Any, ...]:
-    """Return what a KPI asks of an asset."""
+    """Return what a KPI or the map asks of an asset."""
     return (feed, subject, *(state.get(name) for name in _ASSET_COLUMNS))
 
 
 _CASE_COLUMNS = ("status", "outcome", "category", "area", "agency", "channel", "level", "due_at", "deleted")
-_ASSET_COLUMNS = ("kind", "area", "state", "deleted")
+_SEEN_COLUMNS = ("status", "title", "category", "area", "due_at", "opened_at", "lat", "lon", "deleted")
+_ASSET_COLUMNS = ("kind", "area", "state", "deleted", "name", "lat", "lon")
 
 
 def _assets(conn: psycopg.Connection[Any], given: dict[str, Any]) -> None:

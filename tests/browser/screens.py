@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import uvicorn
@@ -19,6 +19,7 @@ from dashboards.app import create
 from ioc import __version__
 from ioc.config import Config
 from ioc.live import Render, Snapshot, View, Viewer, iso, pump
+from ioc.playback import Job, Known, Playback
 from tests.browser import province
 
 
@@ -41,6 +42,7 @@ class Screens:
         self.snapshot: Snapshot = province.snapshot()
         self.version = __version__
         self.link = "up"  # up, cut (closes at once), silent (open, says nothing), revoked
+        self.past = Playback(self.look, lambda now: now - timedelta(days=365), 4, self.clock)  # what a screen that looks back is shown
         self.explanation: Any = province.EXPLANATION
         self.dead_letters: list[dict[str, Any]] = []
         return self
@@ -54,6 +56,11 @@ class Screens:
 
     def clock(self) -> datetime:
         return self.snapshot.now
+
+    def look(self, view: View, at: datetime, known: Known, job: Job) -> Snapshot:
+        """The made-up past: as many dossiers as minutes of the day are over; one more is known by now."""
+        minutes = float((at.hour + 7) % 24 * 60 + at.minute + (known == "now"))
+        return province.snapshot(0, now=at, values={"dossiers_received_today": minutes})
 
     def start(self) -> Screens:
         api = FastAPI(docs_url=None, redoc_url=None)
@@ -84,9 +91,12 @@ class Screens:
             return self.dead_letters
 
         @api.websocket("/live")
-        async def live(ws: WebSocket, view: str = "") -> None:
+        async def live(ws: WebSocket, view: str = "", at: str | None = None) -> None:
             self._loop = asyncio.get_running_loop()
             await ws.accept()
+            if at is not None and self.link == "up":
+                await self._look_back(ws, self.views[view])
+                return
             if self.link in ("cut", "revoked") or view not in self.views:
                 await ws.close(4403 if self.link == "revoked" else 1001 if self.link == "cut" else 4404)
                 return
@@ -109,6 +119,17 @@ class Screens:
             found.viewers.discard(viewer)
             self._sockets.discard(ws)
             pumping.cancel()
+
+    async def _look_back(self, ws: WebSocket, view: View) -> None:
+        self._sockets.add(ws)
+        player = self.past.join(view)
+        pumping = asyncio.create_task(pump(player.viewer, ws.send_text, self.clock))
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            while True:
+                player.ask(await ws.receive_text())
+        self.past.leave(player)
+        self._sockets.discard(ws)
+        pumping.cancel()
 
     def _draw(self, view: View) -> None:
         props = view.render(self.snapshot)

@@ -16,7 +16,9 @@ CREATE TEMPORARY TABLE then_case_state (
     feed text, subject text, status text, outcome text, category text, area text, agency text, channel text, level text,
     due_at timestamptz, deleted boolean, dims jsonb
 ) ON COMMIT DROP;
-CREATE TEMPORARY TABLE then_asset_state (feed text, subject text, kind text, area text, state text, deleted boolean) ON COMMIT DROP
+CREATE TEMPORARY TABLE then_asset_state (
+    feed text, subject text, kind text, area text, state text, deleted boolean, name text, lat double precision, lon double precision
+) ON COMMIT DROP
 
 -- name: sum_parts
 CREATE TEMPORARY TABLE then_rollup_case ON COMMIT DROP AS

@@ -16,19 +16,19 @@ SELECT name, instance, started_at, seen_at, info FROM service WHERE seen_at > %(
 
 -- name: ticker
 -- The latest case events of each feed, newest arrival first; the state says what the case is now. A case without a title
--- (an encounter, an enrolment) is counted, never listed.
+-- (an encounter, an enrolment) is counted, never listed. {moment}: received_at, or time where lateness is not asked.
 SELECT e.feed, e.subject, s.title, coalesce(s.category, '') AS category, s.status, s.area,
        e.time, e.received_at
 FROM unnest(%(feeds)s::text[]) AS f(feed)
 CROSS JOIN LATERAL (
     SELECT DISTINCT ON (subject) feed, subject, time, received_at FROM (
         SELECT feed, subject, time, received_at FROM event
-        WHERE feed = f.feed AND kind = 2 AND received_at > %(since)s ORDER BY received_at DESC LIMIT 60
-    ) latest ORDER BY subject, received_at DESC
+        WHERE feed = f.feed AND kind = 2 AND {moment} > %(since)s AND {moment} <= %(until)s ORDER BY {moment} DESC LIMIT 60
+    ) latest ORDER BY subject, {moment} DESC
 ) e
-JOIN case_state s ON s.feed = e.feed AND s.subject = e.subject
+JOIN {cases} s ON s.feed = e.feed AND s.subject = e.subject
 WHERE NOT s.deleted AND s.title IS NOT NULL
-ORDER BY e.received_at DESC, e.time DESC
+ORDER BY e.{moment} DESC, e.time DESC
 LIMIT %(limit)s
 
 -- name: open_cases
@@ -36,13 +36,13 @@ LIMIT %(limit)s
 SELECT feed, subject, title, coalesce(category, '') AS category,
        CASE WHEN status = 'open' AND due_at <= %(now)s THEN 'overdue' ELSE status END AS state,
        area, lat, lon, coalesce(opened_at, first_at) AS since
-FROM case_state
+FROM {cases}
 WHERE status <> 'closed' AND NOT deleted AND title IS NOT NULL AND lat IS NOT NULL AND lon IS NOT NULL
 ORDER BY opened_at DESC NULLS LAST LIMIT %(limit)s
 
 -- name: assets
 SELECT feed, subject, coalesce(name, '') AS title, kind AS category, state, area, lat, lon, NULL::timestamptz AS since
-FROM asset_state
+FROM {assets}
 WHERE NOT deleted AND lat IS NOT NULL AND lon IS NOT NULL AND state <> 'retired'
 ORDER BY feed, subject LIMIT %(limit)s
 

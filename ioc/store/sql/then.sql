@@ -43,7 +43,13 @@ CREATE TEMPORARY TABLE then_case (
     feed text, subject text, status text, outcome text, category text, area text, agency text, channel text, level text,
     due_at timestamptz, deleted boolean, dims jsonb
 );
-CREATE TEMPORARY TABLE then_asset (feed text, subject text, kind text, area text, state text, deleted boolean)
+CREATE TEMPORARY TABLE then_asset (
+    feed text, subject text, kind text, area text, state text, deleted boolean, name text, lat double precision, lon double precision
+);
+CREATE TEMPORARY TABLE then_seen (
+    feed text, subject text, status text, title text, category text, area text, due_at timestamptz, opened_at timestamptz,
+    lat double precision, lon double precision, deleted boolean, first_at timestamptz
+)
 
 -- name: observations
 -- Of all versions known of an observation the newest stands; what stands adds up as at ingest.
@@ -81,9 +87,16 @@ SELECT feed, subject, status, outcome, category, area, agency, channel, level, d
 WHERE NOT EXISTS (SELECT FROM pg_temp.then_case_key k WHERE (k.feed, k.subject) = (s.feed, s.subject))
 UNION ALL SELECT * FROM pg_temp.then_case;
 CREATE TEMPORARY VIEW then_asset_state AS
-SELECT feed, subject, kind, area, state, deleted FROM asset_state s
+SELECT feed, subject, kind, area, state, deleted, name, lat, lon FROM asset_state s
 WHERE NOT EXISTS (SELECT FROM pg_temp.then_asset_key k WHERE (k.feed, k.subject) = (s.feed, s.subject))
 UNION ALL SELECT * FROM pg_temp.then_asset
+
+-- name: seen
+-- Cases as a screen shows them one by one: of `then_case_state` it asks more than a KPI does.
+CREATE TEMPORARY VIEW then_seen_case AS
+SELECT feed, subject, status, title, category, area, due_at, opened_at, lat, lon, deleted, first_at FROM case_state s
+WHERE NOT EXISTS (SELECT FROM pg_temp.then_case_key k WHERE (k.feed, k.subject) = (s.feed, s.subject))
+UNION ALL SELECT * FROM pg_temp.then_seen
 
 -- name: feed_times
 -- Newest fact and newest arrival known then, among the arrivals since `since` (NULL: all).
