@@ -40,6 +40,7 @@ _UNITS: dict[str, tuple[str, str]] = {
     "{enterprise}": ("doanh nghiệp", "enterprises"),
     "{call}": ("cuộc gọi", "calls"),
     "{case}": ("vụ việc", "cases"),
+    "{commune}": ("xã, phường", "communes"),
     "{dossier}": ("hồ sơ", "dossiers"),
     "{document}": ("văn bản", "documents"),
     "{encounter}": ("lượt khám", "encounters"),

@@ -23,7 +23,7 @@ from ioc.connect.preview import preview
 from ioc.events import Asset, Observation
 
 FEEDS = ["e-documents", "education", "health", "incident-reports", "public-services"]
-OTHERS = ["cameras", "emergency-calls", "environment", "indicators", "open-data", "portals", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
+OTHERS = ["cameras", "emergency-calls", "environment", "epidemics", "indicators", "open-data", "portals", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
 EDXML = "{http://www.mic.gov.vn/TBT/QCVN_102_2016}"
 V311 = "/incident-reports/open311/v2"
 ROSTER = "/education/ims/oneroster/rostering/v1p2"
