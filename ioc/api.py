@@ -32,6 +32,8 @@ from ioc.auth import Guard, Identity
 from ioc.bus import Publisher
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
+from ioc.connect.convert import cleaned
+from ioc.connect.errors import Skip
 from ioc.errors import Unavailable, UserError
 from ioc.events import BadEvent, Event
 from ioc.health import Health
@@ -41,6 +43,7 @@ from ioc.kpi.catalogue import Catalogue, Period, in_use
 from ioc.kpi.engine import Engine
 from ioc.live import Hub, Viewer, pump
 from ioc.playback import Past, Playback, Player
+from ioc.privacy import is_citizen_number
 from ioc.store import status
 from ioc.store.reader import snapshot
 
@@ -326,10 +329,18 @@ def _check(items: list[msgspec.Raw], parts: Parts) -> tuple[list[Event], list[di
             digest = hashlib.sha256(body).hexdigest()
             if contents.setdefault((event.source, event.id), digest) != digest:
                 raise BadEvent("contradiction", f"id {event.id!r} stands twice in this batch with different content", field="id")
-            events.append(event)
-        except BadEvent as exc:
+            events.append(_guarded(event))
+        except (BadEvent, Skip) as exc:
             refused.append({"index": index, "cause": exc.cause, "field": exc.field, "message": str(exc), "repair": exc.repair})
     return events, refused
+
+
+def _guarded(event: Event) -> Event:
+    """Return a posted event as it may land: what a connector does for others, done here. Raise `Skip`. The id stays the sender's."""
+    if is_citizen_number(event.subject):
+        raise Skip("personal_id", "the subject looks like a citizen number; such a number never lands", field="subject", repair="use the number of the case, not of the person")
+    data = cleaned(event.data)
+    return event if data is event.data else msgspec.structs.replace(event, data=data)
 
 
 def _live(app: FastAPI, parts: Parts) -> None:

@@ -26,6 +26,7 @@ from ioc.events import (
     Case,
     DeadLetter,
     Event,
+    Fact,
     Observation,
     check_fact,
     check_time,
@@ -145,7 +146,7 @@ def _guard(event: Event, context: Context[Any]) -> Event:
     if is_citizen_number(subject):
         raise Skip("personal_id", "the subject looks like a citizen number", field="subject", body=False)
     check_time("time", event.time, context.now)
-    event = _clean(event, context)
+    event = _clean(event)
     check_fact(event.data, context.now)
     area = event.data.area
     if isinstance(area, str) and not context.areas.known(area):
@@ -153,9 +154,14 @@ def _guard(event: Event, context: Context[Any]) -> Event:
     return event
 
 
-def _clean(event: Event, context: Context[Any]) -> Event:
+def _clean(event: Event) -> Event:
     """Return the event with its texts scrubbed and in NFC, its unit in UCUM."""
-    data = event.data
+    data = cleaned(event.data)
+    return event if data is event.data else make(event.source, event.subject, event.time, data)
+
+
+def cleaned(data: Fact) -> Fact:
+    """Return the fact with its texts scrubbed and in NFC, its unit in UCUM; itself when nothing had to change. Raise `Skip`."""
     changes: dict[str, Any] = {}
     for name in _TEXTS[type(data)]:
         value = getattr(data, name)
@@ -163,9 +169,9 @@ def _clean(event: Event, context: Context[Any]) -> Event:
             changes[name] = clean
     entries = getattr(data, _DICTS[type(data)])
     if entries is not UNSET and entries:
-        cleaned = {key: _text(key, value) for key, value in entries.items()}
-        if cleaned != entries:
-            changes[_DICTS[type(data)]] = cleaned
+        texts = {key: _text(key, value) for key, value in entries.items()}
+        if texts != entries:
+            changes[_DICTS[type(data)]] = texts
     if isinstance(data, Observation):
         try:
             unit = normal(data.unit)
@@ -173,22 +179,20 @@ def _clean(event: Event, context: Context[Any]) -> Event:
             raise Skip("unknown_unit", str(exc), field="unit", repair="write the unit as UCUM does") from exc
         if unit != data.unit:
             changes["unit"] = unit
-    if not changes:
-        return event
-    return make(event.source, event.subject, event.time, msgspec.structs.replace(data, **changes))
+    return msgspec.structs.replace(data, **changes) if changes else data
 
 
 def _text(name: str, value: str) -> str:
     if len(value) > MAX_TEXT:
         raise Skip("text_too_long", f"{name} has {len(value)} characters; at most {MAX_TEXT}", field=name, repair="send a short text")
-    clean, wrong = _cleaned(value)
+    clean, wrong = _clean_text(value)
     if wrong:
         raise Skip("wrong_encoding", f"{name} {wrong}", field=name, repair="export once more, as UTF-8")
     return clean
 
 
 @lru_cache(maxsize=8192)
-def _cleaned(value: str) -> tuple[str, str]:
+def _clean_text(value: str) -> tuple[str, str]:
     """Return the text as it may leave, and how it was damaged ("" when it was not)."""
     text = unicodedata.normalize("NFC", _CONTROL.sub(" ", value))
     wrong = "lost letters on its way (a question mark inside a word)" if looks_lossy(text) else ""

@@ -98,6 +98,23 @@ def test_a_posted_event_is_seen_in_the_kpi_and_twice_is_once(client: TestClient,
     assert listed["incidents_opened_today"] == 1
 
 
+def test_a_posted_event_is_scrubbed_like_any_other_and_a_citizens_number_is_no_subject(client: TestClient, source: dict[str, str], ingesting: None, database: str) -> None:
+    told = event(1)
+    told["data"] |= {"title": "Cây đổ, gọi 0912345678 hoặc a.b@example.com", "agency": "UBND 20A-123.45"}
+    assert client.post(f"/api/events/{FEED}", json=told, headers=source).status_code == 202
+
+    def stored() -> str:
+        with psycopg.connect(database) as conn:
+            row = conn.execute("SELECT concat_ws(', ', title, agency) FROM case_state WHERE subject = 'c1'").fetchone()
+            return str(row[0]) if row else ""
+
+    until(lambda: bool(stored()))
+    assert stored() == "Cây đổ, gọi [phone] hoặc [e-mail], UBND [plate]"
+    assert client.post(f"/api/events/{FEED}", json=told, headers=source).status_code == 202  # the same again is no contradiction
+    answer = client.post(f"/api/events/{FEED}", json=event(2, subject="019185001234"), headers=source)
+    assert (answer.status_code, answer.json()["refused"][0]["cause"]) == (400, "personal_id")
+
+
 def test_a_batch_is_taken_whole_or_not_at_all(client: TestClient, source: dict[str, str], ingesting: None) -> None:
     headers = source | {"Content-Type": "application/cloudevents-batch+json"}
     good = client.post(f"/api/events/{FEED}", content=json.dumps([event(1), event(2)]), headers=headers)
