@@ -34,6 +34,7 @@ ASSET = "vn.ioc.asset.v1"
 MAX_EVENT_BYTES = 262_144  # a fact is small; anything larger is a mistake or an attack
 MAX_TEXT = 2_000  # characters of any one text field
 MAX_ID = 200
+MAX_DIMS = 32  # of a fact's own countable properties
 MAX_AHEAD = timedelta(days=1)  # a source's clock may run ahead this much; more is a wrong clock
 OLDEST_YEAR = 1900
 
@@ -174,10 +175,10 @@ def decode(body: bytes, now: datetime) -> Event:
         raise BadEvent("bad_envelope", str(exc), repair="send a CloudEvents 1.0 object: id, source, type, subject, time, data") from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise BadEvent("bad_json", f"not readable as JSON: {exc}", repair="send UTF-8 JSON") from exc
-    return _check(envelope, now)
+    return _check(envelope, now, short=len(body) <= MAX_TEXT and b"\\u0000" not in body)
 
 
-def _check(e: _Envelope, now: datetime) -> Event:
+def _check(e: _Envelope, now: datetime, *, short: bool) -> Event:
     if e.specversion != "1.0":
         raise BadEvent("bad_envelope", f"specversion is {e.specversion!r}, not '1.0'", field="specversion", repair="send CloudEvents 1.0")
     decoder = _data.get(e.type)
@@ -197,7 +198,7 @@ def _check(e: _Envelope, now: datetime) -> Event:
         raise BadEvent("bad_data", f"data: {exc}", field="data") from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise BadEvent("bad_json", f"data is not readable as JSON: {exc}", field="data") from exc
-    check_fact(data, now)
+    check_fact(data, now, short=short)
     return Event(id=e.id, source=e.source, type=e.type, subject=e.subject, time=e.time, data=data)
 
 
@@ -211,8 +212,11 @@ def check_time(field: str, at: datetime, now: datetime, *, may_be_ahead: bool = 
         raise BadEvent("time_ahead", f"{field} {at.isoformat()} lies more than a day ahead of {now.isoformat()}", field=field, repair="set the source's clock")
 
 
-def check_fact(data: Fact, now: datetime) -> None:
-    """Refuse numbers that are not finite, texts that are too long, times that cannot be, points that are nowhere."""
+def check_fact(data: Fact, now: datetime, *, short: bool = False) -> None:
+    """Refuse numbers that are not finite, texts that are too long, times that cannot be, points that are nowhere.
+
+    `short`: no text in it can be too long or hold a zero byte, since the bytes it was read from are few and hold none.
+    """
     if isinstance(data, Observation):
         if data.value is not None and (not data.value.is_finite() or abs(data.value.adjusted()) > 30):
             raise BadEvent("not_a_number", f"value {data.value} is not a usable number", field="value", repair="leave the record out, or send null")
@@ -230,7 +234,12 @@ def check_fact(data: Fact, now: datetime) -> None:
         degrees = getattr(data, name)
         if isinstance(degrees, float) and not -bound <= degrees <= bound:
             raise BadEvent("out_of_range", f"{name} {degrees} is not on Earth", field=name)
-    _check_texts(data)
+    own = data.attributes if isinstance(data, Observation) else data.dims
+    if own and len(own) > MAX_DIMS:
+        name = "attributes" if isinstance(data, Observation) else "dims"
+        raise BadEvent("bad_data", f"{name} has {len(own)} entries; at most {MAX_DIMS}", field=name)
+    if not short:
+        _check_texts(data)
 
 
 def _check_texts(data: Fact) -> None:
@@ -239,8 +248,6 @@ def _check_texts(data: Fact) -> None:
         if isinstance(value, str):
             _check_text(name, value)
         elif isinstance(value, dict):
-            if len(value) > 32:
-                raise BadEvent("bad_data", f"{name} has {len(value)} entries; at most 32", field=name)
             for key, text in value.items():
                 _check_text(f"{name}.{key}", key)
                 _check_text(f"{name}.{key}", text)

@@ -63,7 +63,7 @@ class State:
 
     def row(self) -> list[Any]:
         """Return the values in the order of the fields, with what stands for an unknown one."""
-        return list((_defaults(self.fields) | self.values).values())
+        return [*(_defaults(self.fields) | self.values).values()]
 
     def apply(self, version: Version, time: datetime, data: Case | Asset) -> None:
         """Take in one event; older or repeated ones change only what nothing newer has set."""
@@ -247,19 +247,20 @@ class CaseDeltas:
             self.durations[duration] += sign * n
 
     def changed_cases(self) -> list[tuple[Any, ...]]:
-        """Return (key columns..., sums...) of what really changed, sorted so that locks are taken in one order."""
-        return [(*key, *sums) for key, sums in sorted(self.cases.items()) if any(sums)]
+        """Return (key columns..., sums...) of what really changed."""
+        return [(*key, *sums) for key, sums in self.cases.items() if any(sums)]
 
     def changed_totals(self) -> list[tuple[Any, ...]]:
-        """Return (feed, measure, day, dims without agency, sums...) of what changed, summed over areas and agencies, sorted."""
+        """Return (feed, measure, day, dims without agency, sums...) of what changed, summed over areas and agencies."""
         totals: dict[tuple[str, str, date, str], list[Any]] = {}
         for (feed, measure, day, _, dims), sums in self.cases.items():
-            _add(totals, (feed, measure, day, without_agency(dims)), sums, 1)
-        return [(*key, *sums) for key, sums in sorted(totals.items()) if any(sums)]
+            if any(sums):
+                _add(totals, (feed, measure, day, without_agency(dims)), sums, 1)
+        return [(*key, *sums) for key, sums in totals.items() if any(sums)]
 
     def changed_durations(self) -> list[tuple[Any, ...]]:
-        """Return (feed, day, area, tenths, n) of what really changed, sorted."""
-        return [(*key, n) for key, n in sorted(self.durations.items()) if n]
+        """Return (feed, day, area, tenths, n) of what really changed."""
+        return [(*key, n) for key, n in self.durations.items() if n]
 
 
 def fold(fields: tuple[str, ...], events: Iterable[tuple[datetime, str, Case | Asset]]) -> State:

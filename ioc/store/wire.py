@@ -5,7 +5,8 @@ The driver does the same value by value; for thousands of rows a second that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -31,21 +32,29 @@ def texts(*fields: str) -> str:
     return "\t".join([escaped(field) for field in fields])
 
 
-def line(values: Iterable[Any]) -> str:
+def stamp(at: datetime) -> str:
+    """Return an aware time as PostgreSQL reads it; several times faster than `str`."""
+    return _encode(at).decode()[1:-1]
+
+
+_FORMS: dict[type, Callable[[Any], str]] = {datetime: stamp, dict: lambda value: _encode(value).decode()}  # others: str
+
+
+def line(values: Sequence[Any]) -> str:
     """Return values (texts, numbers, times, booleans; None; a dict as JSON) as a line of COPY."""
-    return "\t".join([NULL if v is None else escaped(v) if type(v) is str else _field(v) for v in values]) + "\n"
-
-
-def _field(value: Any) -> str:
-    return escaped(_encode(value).decode()) if isinstance(value, dict) else str(value)
+    fields = [v if type(v) is str else NULL if v is None else _FORMS.get(type(v), str)(v) for v in values]
+    joined = "\t".join(fields)
+    if joined.count("\\") == fields.count(NULL) and joined.count("\t") == len(fields) - 1 and "\n" not in joined and "\r" not in joined:
+        return joined + "\n"  # nothing in them needs a backslash: nearly always
+    return "\t".join([NULL if v is None else escaped(f) for v, f in zip(values, fields, strict=True)]) + "\n"
 
 
 def array(values: Sequence[Any]) -> str:
     """Return values of one kind (texts, numbers, dates, times; None) as an array literal."""
     if None in values:
         return "{" + ",".join([_element(value) for value in values]) + "}"
-    if not values or not isinstance(values[0], str):
-        return "{" + ",".join(map(str, values)) + "}"
+    if not values or type(values[0]) is not str:
+        return "{" + ",".join(map(_FORMS.get(type(values[0]), str) if values else str, values)) + "}"
     joined = _APART.join(values)
     if joined.count(_APART) != len(values) - 1:
         return "{" + ",".join([_element(value) for value in values]) + "}"
@@ -55,4 +64,4 @@ def array(values: Sequence[Any]) -> str:
 def _element(value: Any) -> str:
     if value is None:
         return "NULL"
-    return f'"{value.translate(_ARRAY)}"' if isinstance(value, str) else str(value)
+    return f'"{value.translate(_ARRAY)}"' if isinstance(value, str) else _FORMS.get(type(value), str)(value)

@@ -15,8 +15,8 @@ Twice the same batch, or any part of it, changes nothing the second time: step 1
 Several writers may store one feed's facts at once (a group of consumers). One thing's events lie in one partition as a
 rule, but need not: a foreign partitioner, partitions that were added. What keeps them apart all the same: the unique
 index of events; for observations, a lock on the feed; for cases and assets, a lock on the rows of states that are there,
-and the refusal to insert one that somebody else just made (the batch is then written again). Rollups are sums of
-differences; their rows are locked in one order, last.
+and the refusal to insert one that somebody else just made (the batch is then written again). Rollups of cases are sums
+of differences; they are changed last, by one writer a feed at a time.
 """
 
 from __future__ import annotations
@@ -40,12 +40,15 @@ from ioc.clock import ICT, day_start, local_day
 from ioc.events import Asset, Case, DeadLetter, Event, Observation, encode
 from ioc.store.rollup import ASSET_FIELDS, CASE_FIELDS, CaseDeltas, State, version_of
 from ioc.store.sql import queries
-from ioc.store.wire import NULL, array, escaped, line, texts
+from ioc.store.wire import NULL, array, escaped, line, stamp, texts
 
 CHANNEL = "ioc_facts"
 _SQL = queries("ingest")
 _EVENT = "kind, time, key, content, received_at, version, value, area, deleted, feed, subject, metric, period, id, source, data"
 _KIND = {Observation: 1, Case: 2, Asset: 3}
+_OBSERVATIONS, _ROLLUPS = 1, 2  # what one writer a feed does at a time: the first key of its advisory locks
+_CASE_KEY, _TOTAL_KEY = ("feed", "measure", "day", "area", "dims"), ("feed", "measure", "day", "dims")
+_CASE_SUMS = ("n", "n_due", "n_on_time", "seconds", "n_rated", "rating")
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -122,9 +125,9 @@ class Row:
         e, d = self.event, self.event.data
         value = d.value if isinstance(d, Observation) else None
         area = d.area if isinstance(d.area, str) else None
-        version = self.time if self.version is e.time else self.version.isoformat()
+        version = self.time if self.version is e.time else stamp(self.version)
         return (
-            f"{self.kind}\t{self.time}\t{self.key}\t{self.content}\t{self.record.received_at}\t{version}"
+            f"{self.kind}\t{self.time}\t{self.key}\t{self.content}\t{stamp(self.record.received_at)}\t{version}"
             f"\t{NULL if value is None else value}\t{NULL if area is None else escaped(area)}\t{d.deleted is True}"
             f"\t{texts(*self.identity[:4], e.id, e.source, self.data.decode())}\n"
         )
@@ -185,8 +188,7 @@ class Writer:
         self.zone = zone
         self._repeating = False  # did the last batch hold what was stored already?
         conn.autocommit = True
-        for name in ("staging", "staging_cases", "staging_assets"):
-            conn.execute(_SQL[name])
+        conn.execute(_SQL["staging"])
         # The staging tables have no statistics, and those of `event` always end before the newest rows: told so, the planner
         # takes a stretch of time for one row and goes through it again and again (45 times the work, once a chunk is
         # analysed). Leave it only what is right here, the look-up of each row by the index that finds the fewest.
@@ -272,8 +274,12 @@ class Writer:
 
     def _alone(self, rows: Sequence[Row]) -> None:
         """Let one writer at a time store a feed's observations: two would not see each other's versions of one."""
-        feeds = sorted({zlib.crc32(r.record.feed.encode()) for r in rows})
-        self.conn.execute("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k", (feeds,))
+        self._lock_feeds(_OBSERVATIONS, {r.record.feed for r in rows})
+
+    def _lock_feeds(self, what: int, feeds: Iterable[str]) -> None:
+        """Wait until no other writer works at `what` of these feeds; nobody else will until we commit."""
+        numbers = sorted({zlib.crc32(feed.encode()) - 2**31 for feed in feeds})
+        self.conn.execute(_SQL["alone"], {"what": what, "feeds": numbers})
 
     def _append(self, rows: Sequence[Row]) -> Sorted | None:
         """COPY the rows straight into the store: half the work, if none of them is there already. None: one is.
@@ -336,65 +342,51 @@ class Writer:
             return
         deltas = CaseDeltas(self.zone)
         self._fold("case_state", CASE_FIELDS, rows, deltas)
-        if changed := deltas.changed_cases():
-            arrays = _columns(
-                ("feed", "measure", "day", "area", "dims", "n", "n_due", "n_on_time", "seconds", "n_rated", "rating"), changed
-            )
-            self.conn.execute(_SQL["add_cases"], arrays)
-            if fewer := [row for row in changed if row[5] < 0]:
-                self.conn.execute(_SQL["drop_empty_cases"], _columns(("feed", "measure", "day", "area", "dims"), fewer))
-        if totals := deltas.changed_totals():
-            arrays = _columns(("feed", "measure", "day", "dims", "n", "n_due", "n_on_time", "seconds", "n_rated", "rating"), totals)
-            self.conn.execute(_SQL["add_totals"], arrays)
-            if fewer := [row for row in totals if row[4] < 0]:
-                self.conn.execute(_SQL["drop_empty_totals"], _columns(("feed", "measure", "day", "dims"), fewer))
-        if moved := deltas.changed_durations():
-            arrays = _columns(("feed", "day", "area", "tenths", "n"), moved)
-            self.conn.execute(_SQL["add_durations"], arrays)
-            if fewer := [row for row in moved if row[4] < 0]:
-                self.conn.execute(_SQL["drop_empty_durations"], _columns(("feed", "day", "area", "tenths"), fewer))
+        self._lock_feeds(_ROLLUPS, {row.record.feed for row in rows})
+        for block, columns, changed in (
+            ("add_cases", _CASE_KEY + _CASE_SUMS, deltas.changed_cases()),
+            ("add_totals", _TOTAL_KEY + _CASE_SUMS, deltas.changed_totals()),
+            ("add_durations", ("feed", "day", "area", "tenths", "n"), deltas.changed_durations()),
+        ):
+            if changed:
+                self.conn.execute(_SQL[block], _columns(columns, changed))
 
     def _assets(self, rows: Sequence[Row]) -> None:
         if rows:
             self._fold("asset_state", ASSET_FIELDS, rows, None)
 
     def _fold(self, table: str, fields: tuple[str, ...], rows: Sequence[Row], deltas: CaseDeltas | None) -> None:
-        """Bring the current states of the rows' subjects up to date; note in `deltas` what that changes."""
+        """Bring the current states of the rows' subjects up to date; note in `deltas` what that changes.
+
+        The states that are there are taken out and put back changed, which is less work than to lock, read and update them.
+        One that another writer makes or changes at the same time stops the COPY by its key: the batch is written again.
+        """
         keys = sorted({(row.record.feed, row.event.subject) for row in rows})
         with self.conn.cursor(row_factory=dict_row) as cur:
             cur.execute(
-                f"SELECT * FROM {table} WHERE (feed, subject) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"  # noqa: S608
-                " ORDER BY feed, subject FOR UPDATE",
+                f"DELETE FROM {table} s USING unnest(%s::text[], %s::text[]) AS k(feed, subject)"  # noqa: S608
+                " WHERE s.feed = k.feed AND s.subject = k.subject RETURNING s.*",
                 (array([feed for feed, _ in keys]), array([subject for _, subject in keys])),
             )
-            known = {(row["feed"], row["subject"]): State.load(fields, row) for row in cur}
-        states = {key: known.get(key) or State(fields) for key in keys}
+            states = {(row["feed"], row["subject"]): State.load(fields, row) for row in cur}
         if deltas is not None:
-            for (feed, _), state in known.items():
+            for (feed, _), state in states.items():
                 deltas.add(feed, state, -1)
         for row in rows:
             data = row.event.data
             assert not isinstance(data, Observation)
-            states[(row.record.feed, row.event.subject)].apply(version_of(row.event.time, row.key), row.event.time, data)
+            key = (row.record.feed, row.event.subject)
+            state = states.get(key) or states.setdefault(key, State(fields))
+            state.apply(version_of(row.event.time, row.key), row.event.time, data)
         if deltas is not None:
             for (feed, _), state in states.items():
                 deltas.add(feed, state, 1)
-        self._save_states(table, fields, known, {key: state for key, state in states.items() if key not in known})
-
-    def _save_states(self, table: str, fields: tuple[str, ...], known: States, new: States) -> None:
-        """Update the known states by way of a staging table; insert the new ones, none of which may have come up meanwhile."""
         columns = ("feed", "subject", *fields, "first_at", "updated_at", "versions")
-        for target, states in ((f"incoming_{table}", known), (table, new)):
-            if not states:
-                continue
-            with self.conn.cursor() as cur, cur.copy(f"COPY {target} ({', '.join(columns)}) FROM STDIN".encode()) as copy:
-                copy.write("".join([
-                    line((feed, subject, *state.row(), state.first_at, state.updated_at, state.dump_versions()))
-                    for (feed, subject), state in states.items()
-                ]))  # fmt: skip
-        if known:
-            changes = ", ".join(f"{name} = i.{name}" for name in columns[2:])
-            self.conn.execute(f"UPDATE {table} s SET {changes} FROM incoming_{table} i WHERE s.feed = i.feed AND s.subject = i.subject".encode())  # noqa: S608
+        with self.conn.cursor() as cur, cur.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()) as copy:
+            copy.write("".join([
+                line((feed, subject, *state.row(), state.first_at, state.updated_at, state.dump_versions()))
+                for (feed, subject), state in states.items()
+            ]))  # fmt: skip
 
     def _dead_letters(self, letters: Iterable[DeadLetter]) -> None:
         unique: dict[str, DeadLetter] = {}
@@ -504,7 +496,7 @@ def _contradiction(row: Row) -> DeadLetter:
 
 def _columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, str]:
     """Turn rows into one array a column, for unnest()."""
-    return {name: array([row[i] for row in rows]) for i, name in enumerate(names)}
+    return {name: array(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 def _next_day(day: Any, zone: ZoneInfo) -> datetime:

@@ -7,13 +7,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     received_at timestamptz, version timestamptz, value numeric, area text, deleted boolean, id text, source text, data jsonb
 ) ON COMMIT DELETE ROWS
 
--- name: staging_cases
--- Changed states on their way into case_state.
-CREATE TEMPORARY TABLE IF NOT EXISTS incoming_case_state (LIKE case_state) ON COMMIT DELETE ROWS
-
--- name: staging_assets
-CREATE TEMPORARY TABLE IF NOT EXISTS incoming_asset_state (LIKE asset_state) ON COMMIT DELETE ROWS
-
 -- name: lock_offsets
 SELECT topic, partition, topic_id, next_offset FROM consumer_offset
 WHERE (topic, partition) IN (SELECT * FROM unnest(%(topics)s::text[], %(partitions)s::int[]))
@@ -65,41 +58,37 @@ DELETE FROM rollup_observation r
 USING unnest(%(feed)s::text[], %(metric)s::text[], %(period)s::text[], %(day)s::date[], %(subject)s::text[]) AS k(feed, metric, period, day, subject)
 WHERE (r.feed, r.metric, r.period, r.day, r.subject) = (k.feed, k.metric, k.period, k.day, k.subject) AND r.n = 0
 
--- name: add_cases
-INSERT INTO rollup_case AS r (feed, measure, day, area, dims, n, n_due, n_on_time, seconds, n_rated, rating)
-SELECT * FROM unnest(%(feed)s::text[], %(measure)s::text[], %(day)s::date[], %(area)s::text[], %(dims)s::jsonb[], %(n)s::bigint[],
-                     %(n_due)s::bigint[], %(n_on_time)s::bigint[], %(seconds)s::numeric[], %(n_rated)s::bigint[], %(rating)s::bigint[])
-ON CONFLICT (feed, measure, day, area, dims) DO UPDATE SET
-    n = r.n + excluded.n, n_due = r.n_due + excluded.n_due, n_on_time = r.n_on_time + excluded.n_on_time,
-    seconds = r.seconds + excluded.seconds, n_rated = r.n_rated + excluded.n_rated, rating = r.rating + excluded.rating
+-- name: alone
+-- One writer at a time changes the case rollups of a feed, until it commits: MERGE, unlike ON CONFLICT, expects that nobody
+-- else inserts the same row. It finds each row once, where adding and then dropping what became empty found it twice.
+SELECT pg_advisory_xact_lock(%(what)s, k) FROM unnest(%(feeds)s::int[]) AS k
 
--- name: drop_empty_cases
-DELETE FROM rollup_case r
-USING unnest(%(feed)s::text[], %(measure)s::text[], %(day)s::date[], %(area)s::text[], %(dims)s::jsonb[]) AS k(feed, measure, day, area, dims)
-WHERE (r.feed, r.measure, r.day, r.area, r.dims) = (k.feed, k.measure, k.day, k.area, k.dims) AND r.n = 0
+-- name: add_cases
+MERGE INTO rollup_case r
+USING unnest(%(feed)s::text[], %(measure)s::text[], %(day)s::date[], %(area)s::text[], %(dims)s::jsonb[], %(n)s::bigint[], %(n_due)s::bigint[], %(n_on_time)s::bigint[], %(seconds)s::numeric[], %(n_rated)s::bigint[], %(rating)s::bigint[])
+     AS k(feed, measure, day, area, dims, n, n_due, n_on_time, seconds, n_rated, rating)
+ON r.feed = k.feed AND r.measure = k.measure AND r.day = k.day AND r.area = k.area AND r.dims = k.dims
+WHEN MATCHED AND r.n + k.n = 0 THEN DELETE
+WHEN MATCHED THEN UPDATE SET n = r.n + k.n, n_due = r.n_due + k.n_due, n_on_time = r.n_on_time + k.n_on_time, seconds = r.seconds + k.seconds, n_rated = r.n_rated + k.n_rated, rating = r.rating + k.rating
+WHEN NOT MATCHED THEN INSERT (feed, measure, day, area, dims, n, n_due, n_on_time, seconds, n_rated, rating) VALUES (k.feed, k.measure, k.day, k.area, k.dims, k.n, k.n_due, k.n_on_time, k.seconds, k.n_rated, k.rating)
 
 -- name: add_totals
-INSERT INTO rollup_total AS r (feed, measure, day, dims, n, n_due, n_on_time, seconds, n_rated, rating)
-SELECT * FROM unnest(%(feed)s::text[], %(measure)s::text[], %(day)s::date[], %(dims)s::jsonb[], %(n)s::bigint[], %(n_due)s::bigint[],
-                     %(n_on_time)s::bigint[], %(seconds)s::numeric[], %(n_rated)s::bigint[], %(rating)s::bigint[])
-ON CONFLICT (feed, measure, day, dims) DO UPDATE SET
-    n = r.n + excluded.n, n_due = r.n_due + excluded.n_due, n_on_time = r.n_on_time + excluded.n_on_time,
-    seconds = r.seconds + excluded.seconds, n_rated = r.n_rated + excluded.n_rated, rating = r.rating + excluded.rating
-
--- name: drop_empty_totals
-DELETE FROM rollup_total r
-USING unnest(%(feed)s::text[], %(measure)s::text[], %(day)s::date[], %(dims)s::jsonb[]) AS k(feed, measure, day, dims)
-WHERE (r.feed, r.measure, r.day, r.dims) = (k.feed, k.measure, k.day, k.dims) AND r.n = 0
+MERGE INTO rollup_total r
+USING unnest(%(feed)s::text[], %(measure)s::text[], %(day)s::date[], %(dims)s::jsonb[], %(n)s::bigint[], %(n_due)s::bigint[], %(n_on_time)s::bigint[], %(seconds)s::numeric[], %(n_rated)s::bigint[], %(rating)s::bigint[])
+     AS k(feed, measure, day, dims, n, n_due, n_on_time, seconds, n_rated, rating)
+ON r.feed = k.feed AND r.measure = k.measure AND r.day = k.day AND r.dims = k.dims
+WHEN MATCHED AND r.n + k.n = 0 THEN DELETE
+WHEN MATCHED THEN UPDATE SET n = r.n + k.n, n_due = r.n_due + k.n_due, n_on_time = r.n_on_time + k.n_on_time, seconds = r.seconds + k.seconds, n_rated = r.n_rated + k.n_rated, rating = r.rating + k.rating
+WHEN NOT MATCHED THEN INSERT (feed, measure, day, dims, n, n_due, n_on_time, seconds, n_rated, rating) VALUES (k.feed, k.measure, k.day, k.dims, k.n, k.n_due, k.n_on_time, k.seconds, k.n_rated, k.rating)
 
 -- name: add_durations
-INSERT INTO rollup_duration AS r (feed, day, area, tenths, n)
-SELECT * FROM unnest(%(feed)s::text[], %(day)s::date[], %(area)s::text[], %(tenths)s::int[], %(n)s::bigint[])
-ON CONFLICT (feed, day, area, tenths) DO UPDATE SET n = r.n + excluded.n
-
--- name: drop_empty_durations
-DELETE FROM rollup_duration r
-USING unnest(%(feed)s::text[], %(day)s::date[], %(area)s::text[], %(tenths)s::int[]) AS k(feed, day, area, tenths)
-WHERE (r.feed, r.day, r.area, r.tenths) = (k.feed, k.day, k.area, k.tenths) AND r.n = 0
+MERGE INTO rollup_duration r
+USING unnest(%(feed)s::text[], %(day)s::date[], %(area)s::text[], %(tenths)s::int[], %(n)s::bigint[])
+     AS k(feed, day, area, tenths, n)
+ON r.feed = k.feed AND r.day = k.day AND r.area = k.area AND r.tenths = k.tenths
+WHEN MATCHED AND r.n + k.n = 0 THEN DELETE
+WHEN MATCHED THEN UPDATE SET n = r.n + k.n
+WHEN NOT MATCHED THEN INSERT (feed, day, area, tenths, n) VALUES (k.feed, k.day, k.area, k.tenths, k.n)
 
 -- name: dead_letters
 INSERT INTO dead_letter AS d (id, feed, cause, message, field, repair, record, connector, first_at, last_at, times)
