@@ -62,7 +62,7 @@ def _json(document: Document) -> Iterator[Record]:
     structures = data.get("structures") if isinstance(data.get("structures"), list) else [data.get("structure")]
     if not isinstance(sets, list) or not all(isinstance(s, dict) for s in structures or [None]):
         raise unknown_layout(document, "SDMX-JSON (dataSets and structure)")
-    header = next((top[name] for name in ("meta", "header") if isinstance(top.get(name), dict)), {})
+    header: dict[str, Any] = next((top[name] for name in ("meta", "header") if isinstance(top.get(name), dict)), {})
     for n, found in enumerate(sets):
         if not isinstance(found, dict):
             raise unknown_layout(document, "SDMX-JSON (a data set is an object)")
