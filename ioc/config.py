@@ -94,6 +94,9 @@ class Simulator(_Model):
     rhythm: Literal["province", "steady"] = Field("province", description="'steady': no nights, Sundays, holidays or seasons; the rate is the same at any time (benchmarks, demos on a Sunday).")
 
 
+POLL_GRACE_S = 5.0  # beyond its cadence a feed may be silent so long: for the poll itself and the way through the broker
+
+
 class Feed(_Model):
     """One source: which connector reads it, from where, how often."""
 

@@ -31,7 +31,7 @@ from ioc import privacy
 from ioc.areas import Areas
 from ioc.bus import DEAD_LETTERS, HEARTBEAT, REQUEST_TIMEOUT_MS, Topics, client_options, feed_of, topic_of
 from ioc.clock import Clock, system_clock
-from ioc.config import Config
+from ioc.config import POLL_GRACE_S, Config
 from ioc.errors import Unavailable
 from ioc.events import BadEvent, DeadLetter, Event, decode, encode
 from ioc.store.services import Beat
@@ -129,7 +129,7 @@ class Sink:
         """Return a writer on a live connection."""
         if self._writer is None or self._writer.conn.closed:
             conn = psycopg.connect(self._config.database.dsn, connect_timeout=5, application_name="ioc-ingest")
-            self._writer = Writer(conn)
+            self._writer = Writer(conn, gap_s={feed.feed: feed.cadence_s + POLL_GRACE_S for feed in self._config.feeds})
         return self._writer
 
     def put(self, batch: Batch) -> Result:

@@ -44,6 +44,7 @@ def retain(conn: psycopg.Connection[Any], config: Config, now: datetime) -> int:
     longest = max((feed.retention_days for feed in config.feeds), default=1095)
     if server(conn).edition == "apache":  # the community edition has a policy for this
         conn.execute("SELECT drop_chunks('event', older_than => %s::timestamptz)", (now - timedelta(days=longest),))
+    conn.execute("DELETE FROM feed_alive WHERE until < %s", (now - timedelta(days=longest),))
     for feed in config.feeds:
         before = now - timedelta(days=feed.retention_days)
         while True:

@@ -284,7 +284,7 @@ class Hub:
         """Bring the snapshot up to date with `changed`; return when time alone will change a number next."""
         now = self._clock()
         old = self.snapshot
-        timed = due is not None and now >= due
+        timed = due is not None and (now >= due or now < old.now)  # a clock that was put back: nothing computed with it holds
         everything = changed is None or not old.tiles or timed
         kpis = set(self._kpis) if everything else self._engine.depends_on(changed or {}) & set(self._kpis)
         moved = everything or bool(changed)

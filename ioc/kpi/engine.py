@@ -9,6 +9,8 @@ What the numbers mean:
 * a ratio with nothing to divide by is None;
 * "open" at the end of an earlier day = open now + closed since - opened since, exact for open and paused together.
   Of what was overdue earlier the rollups know nothing: such points are None;
+* of a KPI over several feeds, one that is stale, lost or never spoke is left out of the sums, and the tile says how many
+  are missing: a total must not mix what is so with what was;
 * points of the spark before the first day with any row are None: the feed was not there yet.
 """
 
@@ -84,7 +86,7 @@ class Engine:
             for windows, group in self._by_windows(chosen, at, days, period).items():
                 answer = source.answer(self.question(group, windows, at, areas=codes, spark=True))
                 for kpi in group:
-                    tiles[kpi.kpi] = self._tile(kpi, Values(answer, windows, kpi), feeds, at, part)
+                    tiles[kpi.kpi] = self._tile(kpi, Values(answer, windows, kpi, without=self.left_out(kpi, feeds, at)), feeds, at, part)
         return {kpi.kpi: tiles[kpi.kpi] for kpi in chosen}
 
     def by_area(self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None) -> dict[str, float | None]:
@@ -94,11 +96,12 @@ class Engine:
             spans = self.windows_of(chosen, at, days).spans
             windows = Windows(spans[:SPARK] if chosen.latest else spans[SPARK - 1 : SPARK])
             answer = source.answer(self.question([chosen], windows, at, by_area=True))
-            seen = any(feed in source.feeds() for feed in chosen.feeds)
-        if not seen:
+            feeds = source.feeds()
+        if not any(times.as_of for feed, times in feeds.items() if feed in chosen.feeds):
             return dict.fromkeys(self.areas.communes)
-        bucket = Values(answer, windows, chosen).newest(windows.last)
-        return {code: _number(Values(answer, windows, chosen, code).at(bucket)) for code in self.areas.communes}
+        without = self.left_out(chosen, feeds, at)
+        bucket = Values(answer, windows, chosen, without=without).newest(windows.last)
+        return {code: _number(Values(answer, windows, chosen, code, without).at(bucket)) for code in self.areas.communes}
 
     def depends_on(self, changed: Iterable[str] | Mapping[str, Collection[str]]) -> set[str]:
         """Return the KPIs that may differ after these feeds changed; a mapping says what did, as ingest's NOTIFY does:
@@ -124,6 +127,12 @@ class Engine:
             times = feeds.get(feed)
             states[feed] = freshness.state(now, cadence_s, times.checked_at if times else None, times.received_at if times else None)
         return states
+
+    def left_out(self, kpi: Kpi, feeds: Mapping[str, FeedTimes], at: datetime) -> frozenset[str]:
+        """Return the feeds that a KPI over several does without: the missing ones, unless all are."""
+        states = self.feed_states(feeds, at) if len(kpi.feeds) > 1 else {}
+        lost = frozenset(freshness.missing({feed: states[feed] for feed in kpi.feeds if feed in states}))
+        return lost if len(lost) < len(kpi.feeds) else frozenset()
 
     def chosen(self, kpis: Iterable[str] | None) -> list[Kpi]:
         """Return the definitions of these KPIs in use (None: all); raise `UserError` for another."""
@@ -239,9 +248,10 @@ class Engine:
 
 
 class Values:
-    """One KPI's values read off an answer: by bucket, for the whole (`area` None) or one area of it."""
+    """One KPI's values read off an answer: by bucket, for the whole (`area` None) or one area of it; `without` these feeds."""
 
-    def __init__(self, answer: Answer, windows: Windows, kpi: Kpi, area: str | None = None) -> None:
+    def __init__(self, answer: Answer, windows: Windows, kpi: Kpi, area: str | None = None, without: frozenset[str] = frozenset()) -> None:
+        self.without = without
         self.answer = answer
         self.windows = windows
         self.kpi = kpi
@@ -273,7 +283,7 @@ class Values:
         return self._sum(self.kpi.formula.numerator, bucket), self._sum(self.kpi.formula.denominator, bucket)
 
     def _sum(self, terms: tuple[Term, ...], bucket: int) -> _Value:
-        found = [self._term(term, bucket) for term in terms]
+        found = [self._term(term, bucket) for term in terms if term.feed not in self.without]
         known = [value for value in found if value is not None]
         return sum(known, Decimal(0)) if found and len(known) == len(found) else None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from ioc.config import POLL_GRACE_S
 from ioc.kpi.tile import STATES, State
 
-GRACE_S = 5.0  # for the poll itself and the way through the broker
 # (state, cadences a feed may be silent and still be in it), best first; beyond the last it is lost
 _LIMITS: tuple[tuple[State, float], ...] = (("live", 1), ("late", 3), ("stale", 10))
 
@@ -19,7 +19,7 @@ def state(now: datetime, cadence_s: float, checked_at: datetime | None, received
         return "never"
     silent_s = (now - max(heard)).total_seconds()
     for name, cadences in _LIMITS:
-        if silent_s <= cadences * cadence_s + GRACE_S:
+        if silent_s <= cadences * cadence_s + POLL_GRACE_S:
             return name
     return "lost"
 

@@ -10,7 +10,7 @@ Two questions, one answer each:
 Only what changed since is rebuilt, from raw events: a case nobody heard of since is stored today as it was then. The
 result is the stored rows plus corrections (`pg_temp.then_...`), dropped when the reader is.
 
-Signs of life of a silent source are not kept: feeds of an earlier instant are judged by what had arrived.
+A feed was heard of then when a fact had arrived, or when its source answered without news (`feed_alive`).
 """
 
 from __future__ import annotations

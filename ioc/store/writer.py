@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -181,11 +181,15 @@ def sort_out(rows: Sequence[Row], prior: Prior) -> Sorted:
 
 
 class Writer:
-    """Writes batches through one connection. Not thread-safe; make one per thread."""
+    """Writes batches through one connection. Not thread-safe; make one per thread.
 
-    def __init__(self, conn: psycopg.Connection[Any], zone: ZoneInfo = ICT) -> None:
+    `gap_s`: feed -> the longest silence between two signs of life that is none, seconds (0 where it is not said).
+    """
+
+    def __init__(self, conn: psycopg.Connection[Any], zone: ZoneInfo = ICT, gap_s: Mapping[str, float] | None = None) -> None:
         self.conn = conn
         self.zone = zone
+        self.gap_s = gap_s or {}
         self._repeating = False  # did the last batch hold what was stored already?
         conn.autocommit = True
         conn.execute(_SQL["staging"])
@@ -247,6 +251,7 @@ class Writer:
             self._dead_letters(letters)
             self._account(fresh, new, progress, result)
             self._save(progress, lags or {})
+            self._alive(fresh)
             result.dead_letters = len(letters)
             for letter in letters:
                 result.feeds[letter.feed].add("dead_letter")
@@ -430,6 +435,16 @@ class Writer:
         ]
         columns = ("topic", "partition", "next_offset", "events", "duplicates", "lag", "as_of", "received_at", "checked_at")
         self.conn.execute(_SQL["save_offsets"], _columns(columns, rows))
+
+    def _alive(self, fresh: Sequence[Record]) -> None:
+        """Keep since when, and until when, a source is heard of without a gap."""
+        heard: dict[str, datetime] = {}
+        for r in fresh:
+            if r.checked_at is not None:
+                heard[r.feed] = max(r.checked_at, heard.get(r.feed, r.checked_at))
+        if heard:
+            rows = [(feed, at, self.gap_s.get(feed, 0.0)) for feed, at in sorted(heard.items())]
+            self.conn.execute(_SQL["alive"], _columns(("feed", "at", "gap_s"), rows))
 
     def _notify(self, result: Result) -> None:
         if result.feeds:

@@ -174,6 +174,46 @@ kpis:
 """
 
 
+TOTAL = """
+theme: dossiers
+title: {vi: a, en: a}
+kpis:
+  - kpi: handled
+    title: {vi: a, en: a}
+    description: {vi: a, en: a}
+    kind: sum
+    unit: "1"
+    better: up
+    period: day
+    formula: {value: [{cases: public-services, measure: opened}, {cases: incident-reports, measure: opened}]}
+    since: 2026-01-01
+"""
+
+
+def test_w06_a_stale_source_leaves_the_total_which_says_that_it_is_missing(town: Town, tmp_path: Path, clock: FrozenClock) -> None:
+    (tmp_path / "dossiers.yaml").write_text(TOTAL, encoding="utf-8")
+    engine = Engine(catalogue.load(tmp_path), load_config(REPOSITORY / "config.yaml"), load_areas("19"), clock)
+    for i in range(3):
+        town.dossier(f"d{i}", NOW - hours(2), area=HERE)
+    town.put("incident-reports", make("/t", "r", NOW - hours(3), Case(area=HERE)))
+    cadence = timedelta(seconds=engine.cadence_s["incident-reports"])
+
+    def total() -> tuple[float | None, list[str]]:
+        with snapshot(town.dsn) as reader:
+            tile = engine.evaluate(reader, ["handled"], at=clock())["handled"]
+            assert engine.by_area(reader, "handled", clock())[HERE] == tile.value
+        assert tile.spark[-1] == tile.value
+        return tile.value, tile.quality.missing_sources
+
+    town.put(FEED, make("/t", "d0", NOW, Case(status="open")), received=NOW + hours(1))  # this source goes on
+    clock.at = NOW + 3 * cadence + timedelta(seconds=5)
+    assert total() == (4.0, [])
+    clock.tick(seconds=1)
+    assert total() == (3.0, ["incident-reports"])
+    clock.tick(hours=8)
+    assert total() == (4.0, ["incident-reports", FEED])  # all are missing: the old number stands, greyed
+
+
 def test_a_figure_published_late_is_that_of_the_newest_period_that_has_one(town: Town, tmp_path: Path) -> None:
     (tmp_path / "economy.yaml").write_text(LATEST, encoding="utf-8")
     engine = Engine(catalogue.load(tmp_path), load_config(REPOSITORY / "config.yaml"), load_areas("19"), FrozenClock(NOW))

@@ -46,7 +46,7 @@ class PastAndPresent:
         self.engine = Engine(catalogue.load(ROOT / "dashboards" / "catalogue"), self.config, load_areas("19"), self.clock)
         self.pool = open_pool(self.config)
         self.conn = psycopg.connect(dsn)
-        self.writer = Writer(self.conn)
+        self.writer = Writer(self.conn, gap_s={feed.feed: feed.cadence_s + 5 for feed in self.config.feeds})
         self.view = View("wall:vi", lambda _: {}, MAPPED, PARTS)
         self.past = Past(self.config, self.engine, self.pool)
 
@@ -54,6 +54,13 @@ class PastAndPresent:
         topic = f"ioc.{feed}"
         start = self.writer.assign(topic, 0, "1", feed)
         self.writer.write([Record(topic, 0, start + i, feed, received, event=e) for i, e in enumerate(events)], {topic: "1"})
+
+    def hear(self, feed: str, *signs: datetime) -> None:
+        """Take in signs of life of a source that has no news."""
+        topic = f"ioc.{feed}"
+        for at in signs:
+            start = self.writer.assign(topic, 0, "1", feed)
+            self.writer.write([Record(topic, 0, start, feed, at, checked_at=at)], {topic: "1"})
 
     def live(self) -> Snapshot:
         """Return what the hub shows at this moment."""
@@ -122,6 +129,25 @@ def test_what_the_wall_showed_then_is_what_looking_back_shows(province: PastAndP
         assert looked[part] == value, part
     assert len(looked["points"]) == 6 and len(looked["ticker"]) == 6
     assert looked["tiles"]["incidents_open"].value == 5
+
+
+def test_a_quiet_source_was_live_then_and_a_silent_one_was_not(province: PastAndPresent) -> None:
+    a_day(province)
+    cadence = timedelta(seconds=province.config.feed(SCHOOLS).cadence_s)
+    province.hear(SCHOOLS, *(NOON + n * cadence for n in range(1, 6)))
+    moments = [NOON + n * cadence + timedelta(seconds=1) for n in (0, 2, 5, 6, 7, 9, 30)]
+    states = {}
+    for at in moments:
+        province.clock.at = at
+        states[at] = [(feed.feed, feed.state) for feed in province.live().feeds if feed.feed in (SCHOOLS, REPORTS)]
+    assert {dict(found)[SCHOOLS] for found in states.values()} == {"live", "late", "stale", "lost"}
+    province.hear(SCHOOLS, NOON + 40 * cadence, NOON + 41 * cadence)  # heard of again: another stretch
+    province.clock.at = NOON + 50 * cadence
+    for at, found in states.items():
+        looked = province.then(at)
+        assert [(feed.feed, feed.state) for feed in looked.feeds if feed.feed in (SCHOOLS, REPORTS)] == found, at
+        assert looked.tiles["schools_reporting"].quality.state == dict(found)[SCHOOLS]
+    assert province.conn.execute("SELECT count(*) FROM feed_alive").fetchone() == (2,)
 
 
 def test_as_known_now_tells_what_was_learnt_late_and_nothing_of_later(province: PastAndPresent) -> None:

@@ -110,6 +110,20 @@ FROM unnest(%(topic)s::text[], %(partition)s::int[], %(next_offset)s::bigint[], 
      AS k(topic, partition, next_offset, events, duplicates, lag, as_of, received_at, checked_at)
 WHERE o.topic = k.topic AND o.partition = k.partition
 
+-- name: alive
+-- Lengthen the last stretch in which a feed was heard of, or begin another; a sign older than that stretch is no news.
+WITH heard AS (
+    SELECT h.feed, h.at, h.gap_s, (SELECT max(since) FROM feed_alive a WHERE a.feed = h.feed) AS since
+    FROM unnest(%(feed)s::text[], %(at)s::timestamptz[], %(gap_s)s::float8[]) AS h(feed, at, gap_s)
+), lengthened AS (
+    UPDATE feed_alive a SET until = greatest(a.until, h.at) FROM heard h
+    WHERE a.feed = h.feed AND a.since = h.since AND h.at >= a.since AND h.at <= a.until + make_interval(secs => h.gap_s)
+    RETURNING a.feed
+)
+INSERT INTO feed_alive AS a (feed, since, until)
+SELECT feed, at, at FROM heard h WHERE (h.since IS NULL OR h.at > h.since) AND NOT EXISTS (SELECT FROM lengthened l WHERE l.feed = h.feed)
+ON CONFLICT (feed, since) DO NOTHING
+
 -- name: assign
 -- On assignment: where to go on. A topic with another id is another topic: it starts again at its beginning.
 INSERT INTO consumer_offset AS o (topic, partition, topic_id, next_offset, feed) VALUES (%(topic)s, %(partition)s, %(topic_id)s, 0, %(feed)s)

@@ -99,9 +99,16 @@ WHERE NOT EXISTS (SELECT FROM pg_temp.then_case_key k WHERE (k.feed, k.subject) 
 UNION ALL SELECT * FROM pg_temp.then_seen
 
 -- name: feed_times
--- Newest fact and newest arrival known then, among the arrivals since `since` (NULL: all).
-SELECT f.feed, max(e.time) AS as_of, max(e.received_at) AS received_at, NULL::timestamptz AS checked_at, count(e.*) AS events
+-- Newest fact and newest arrival known then, among the arrivals since `since` (NULL: all); and when the source, with or
+-- without news, had last been heard of: within a stretch without a gap it was live throughout.
+SELECT f.feed, e.as_of, e.received_at, a.checked_at, e.events
 FROM unnest(%(feeds)s::text[]) AS f(feed)
-JOIN event e ON e.feed = f.feed AND e.received_at <= %(known_at)s AND (%(since)s::timestamptz IS NULL OR e.received_at > %(since)s::timestamptz)
-    AND (NOT %(truncate)s::boolean OR e.time <= %(at)s)
-GROUP BY f.feed
+CROSS JOIN LATERAL (
+    SELECT max(e.time) AS as_of, max(e.received_at) AS received_at, count(*) AS events FROM event e
+    WHERE e.feed = f.feed AND e.received_at <= %(known_at)s AND (%(since)s::timestamptz IS NULL OR e.received_at > %(since)s::timestamptz)
+        AND (NOT %(truncate)s::boolean OR e.time <= %(at)s)
+) e
+LEFT JOIN LATERAL (
+    SELECT least(a.until, %(at)s::timestamptz) AS checked_at FROM feed_alive a WHERE a.feed = f.feed AND a.since <= %(at)s ORDER BY a.since DESC LIMIT 1
+) a ON true
+WHERE e.events > 0 OR a.checked_at IS NOT NULL
