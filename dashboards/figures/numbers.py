@@ -38,6 +38,8 @@ _UNITS: dict[str, tuple[str, str]] = {
     "{procedure}": ("thủ tục", "procedures"),
     "{dataset}": ("tập dữ liệu", "datasets"),
     "{enterprise}": ("doanh nghiệp", "enterprises"),
+    "{bus}": ("xe buýt", "buses"),
+    "{bike}": ("xe đạp", "bikes"),
     "{call}": ("cuộc gọi", "calls"),
     "{case}": ("vụ việc", "cases"),
     "{commune}": ("xã, phường", "communes"),

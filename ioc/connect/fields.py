@@ -69,6 +69,11 @@ def number(record: Record, field: str) -> float | None:
     return out
 
 
+def decimal(record: Record, field: str) -> Decimal | None:
+    """Return a finite number exactly as it is written, None when absent or empty."""
+    return None if number(record, field) is None else Decimal(str(record[field]).strip())
+
+
 def _nan(field: str) -> Skip:
     return Skip("not_a_number", f"{field} is not a finite number", field=field, repair="send null when nothing was measured")
 

@@ -44,7 +44,7 @@ from ioc.store.reader import (
 )
 
 KPI_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-UNIT = re.compile(r"1|%|h|d|min|ms|mm|m|km|ug/m3|VND|USD|By|\{[a-z_]+\}")  # of UCUM, what KPIs are counted in; {dossier} is an annotated count
+UNIT = re.compile(r"1|%|h|d|min|ms|mm|m|km|m/s|ug/m3|VND|USD|By|\{[a-z_]+\}")  # of UCUM, what KPIs are counted in; {dossier} is an annotated count
 Period = Literal["now", "day", "week", "month", "quarter", "year"]
 _PRESENT_STATES = ("ok", "degraded", "down", "unknown")  # an asset's states, all but retired
 _RATIO_KINDS = ("ratio", "mean")
@@ -323,7 +323,7 @@ class _KpiRow(_Row):
     @classmethod
     def _unit(cls, value: str) -> str:
         if not UNIT.fullmatch(value):
-            raise ValueError(f"{value!r} is not a unit KPIs are counted in; write 1, %, h, d, min, ms, mm, m, km, ug/m3, VND, USD, By or a counted thing as {{dossier}}")
+            raise ValueError(f"{value!r} is not a unit KPIs are counted in; write 1, %, h, d, min, ms, mm, m, km, m/s, ug/m3, VND, USD, By or a counted thing as {{dossier}}")
         return value
 
     @model_validator(mode="after")

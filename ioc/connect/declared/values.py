@@ -121,11 +121,15 @@ def number(cell: dict[str, Any], where: str, decimal: str) -> Decimal | None:
     return Decimal(str(raw).strip())
 
 
+def moment_of(raw: Any, where: str, context: Context[Any]) -> datetime | None:
+    """Return a time as UTC: ISO 8601, or seconds or milliseconds since 1970, also as a text; without zone it is the feed's."""
+    return _time(int(raw) if isinstance(raw, str) and re.fullmatch(r"\d{9,14}", raw.strip()) else raw, where, context)
+
+
 def _time(raw: Any, where: str, context: Context[Any]) -> datetime | None:
     if isinstance(raw, int) and not isinstance(raw, bool):  # seconds or milliseconds since 1970
-        seconds = raw / 1000 if abs(raw) > 100_000_000_000 else raw
         try:
-            return datetime.fromtimestamp(seconds, UTC)
+            return datetime.fromtimestamp(raw / 1000 if abs(raw) > 100_000_000_000 else raw, UTC)
         except (OverflowError, ValueError, OSError) as exc:
             raise Skip("bad_time", f"{where} is {shown(raw)}, not a time", field=where, repair="send ISO 8601") from exc
     return fields.moment(raw, where, context.zone)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from defusedxml import ElementTree
 
@@ -23,7 +24,7 @@ from ioc.connect.preview import preview
 from ioc.events import Asset, Observation
 
 FEEDS = ["e-documents", "education", "health", "incident-reports", "public-services"]
-OTHERS = ["cameras", "emergency-calls", "environment", "epidemics", "indicators", "open-data", "portals", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
+OTHERS = ["bikes", "buses", "cameras", "emergency-calls", "environment", "epidemics", "indicators", "open-data", "portals", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
 EDXML = "{http://www.mic.gov.vn/TBT/QCVN_102_2016}"
 V311 = "/incident-reports/open311/v2"
 ROSTER = "/education/ims/oneroster/rostering/v1p2"
@@ -483,6 +484,55 @@ def test_its_cameras_are_read_by_the_connector_without_plate_or_picture(world: W
     assert all(values[camera, f"vehicles.{kind}"] == row[kind] for camera, row in rows.items() for kind in ("motorcycle", "car", "bus", "truck") if kind in row)
     out = str(got.events)
     assert b"20A-000.00" in page.content and "20A" not in out and "192.0.2" not in out
+
+
+def test_its_buses_are_protobuf_and_their_plates_stay_there(world: World) -> None:
+    connector = registry.get("gtfs_rt")
+    feed = Feed(feed="buses", connector="gtfs_rt", title=Words(vi="", en=""), url="http://127.0.0.1")
+    context = Context(feed, connector.options(), areas.load("19"), world.province.clock(), "/test")
+    page = world.ask("/buses/vehicle_positions.pb").content
+    got = preview(connector, context, page)
+    told = {row["id"]: row for row in world.truth("buses")}
+    there = {event.subject: event.data for event in got.events if isinstance(event.data, Asset)}
+    assert got.letters == [] and got.records == len(told) > 15 and there.keys() == told.keys()
+    assert all(abs(there[bus].lat - row["lat"]) < 1e-4 and there[bus].area for bus, row in told.items())
+    assert b"20B-" in page and "20B" not in str(got.events) and any(bus.startswith("trip:") for bus in there)
+    cut = preview(connector, context, page[: len(page) // 2 + 1])
+    assert [letter.cause for letter in cut.letters] == ["bad_protobuf"] and cut.events == []
+
+
+def test_its_bikes_are_gbfs_file_by_file(world: World) -> None:
+    connector = registry.get("gbfs")
+    feed = Feed(feed="bikes", connector="gbfs", title=Words(vi="", en=""), url="http://127.0.0.1")
+    context = Context(feed, connector.options(), areas.load("19"), world.province.clock(), "/test")
+    files = {item["name"]: httpx.URL(item["url"]).path for item in world.get("/bikes/gbfs.json")["data"]["feeds"]}
+    found = [preview(connector, context, world.ask(path).content) for path in files.values()]
+    told = {row["id"]: row for row in world.truth("bikes")}
+    assert [got.letters for got in found] == [[], [], []]
+    assert {event.subject for got in found for event in got.events} == told.keys()
+    counted = {event.subject: event.data.value for event in found[1].events if isinstance(event.data, Observation) and event.data.metric == "bikes.available"}
+    assert counted == {name: row["bikes"] for name, row in told.items() if name.startswith("station:")}
+
+
+def test_its_report_of_diseases_comes_out_without_a_small_count(world: World) -> None:
+    connector = registry.get("epidemics")
+    feed = Feed(feed="epidemics", connector="epidemics", title=Words(vi="", en=""), url="http://127.0.0.1")
+    got = preview(connector, Context(feed, connector.options(), areas.load("19"), world.province.clock(), "/test"), world.ask("/epidemics/weekly.csv").content)
+    told = world.truth("epidemics")
+    assert got.letters == [] and got.records == len(told) == 8 * 92 * 5
+    assert {(event.data.value, event.data.qualifier) for event in got.events if event.data.value < 5} == {(0, "exact"), (4, "at_most")}
+    assert sum(event.data.qualifier == "at_most" for event in got.events) == sum(0 < row["cases"] < 5 for row in told) > 500
+
+
+def test_its_portals_are_read_glued_counters_and_all(world: World) -> None:
+    connector = registry.get("portals")
+    feed = Feed(feed="portals", connector="portals", title=Words(vi="", en=""), url="http://127.0.0.1")
+    got = preview(connector, Context(feed, connector.options(), areas.load("19"), world.province.clock(), "/test"), world.ask("/portals/status.json").content)
+    told = {row["id"]: row for row in world.truth("portals")}
+    assert got.letters == [] and got.records == len(told) > 15
+    for metric, name in (("portal.visits_total", "total"), ("portal.visits_month", "month"), ("portal.visits_today", "today"), ("portal.online", "online")):
+        read = {event.subject: event.data.value for event in got.events if isinstance(event.data, Observation) and event.data.metric == metric}
+        assert read == {portal: row[name] for portal, row in told.items() if row["status"] != "down"}
 
 
 def test_its_open_data_portal_is_ckan_page_by_page(world: World) -> None:
