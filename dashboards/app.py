@@ -6,33 +6,40 @@ Pages are drawn once as empty frames; values come over `/live` (see ioc/live.py 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs
 
 import dash
 import fastapi
+import msgspec
 import pydeck
-from dash import ClientsideFunction, Input, Output, State, dcc, html
+from dash import ClientsideFunction, Input, Output, dcc, html
 from dash.development.base_component import Component
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from dashboards.context import Context
+from dashboards.document import document
 from dashboards.leaders import kpi as kpi_page
 from dashboards.leaders import page as leaders_page
 from dashboards.maps.country import svg
 from dashboards.operations import page as operations_page
+from dashboards.state import State, check, read
 from dashboards.wall import page as wall_page
 from dashboards.wall.scene import Scene
 from dashboards.wall.scene import load as load_scenes
 from dashboards.words import LANGS, Lang, as_lang, say
 from ioc.areas import Areas
 from ioc.config import Config
+from ioc.errors import Unavailable, UserError
+from ioc.kpi.asked import Asked
 from ioc.kpi.catalogue import Catalogue
-from ioc.live import Render
+from ioc.kpi.tile import Tile
+from ioc.live import Made, Maker, Render, Snapshot
 
 _HERE = Path(__file__).parent
 
@@ -41,18 +48,29 @@ class Views(Protocol):
     """What the pages need of `ioc.live.Hub`."""
 
     version: str
+    snapshot: Snapshot
 
     def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None: ...
+    def add_maker(self, make: Maker) -> None: ...
 
 
-def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catalogue: Catalogue) -> dash.Dash:
-    """Put the pages on `api`, register their views with `hub`, and return the Dash application.
+class Questions(Protocol):
+    """What the pages need of `ioc.kpi.desk.Desk`."""
+
+    def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]: ...
+    def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]: ...
+
+
+def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catalogue: Catalogue, desk: Questions, may_read: Callable[[Request], bool] = lambda request: True) -> dash.Dash:
+    """Put the pages on `api`, register their views with `hub`, and return the Dash application. `desk`: ioc.kpi.desk.Desk;
+    `may_read`: whether a request may see values.
 
     Raises `UserError` when a scene or the boundaries cannot be used.
     """
     context = Context(config, areas, catalogue, hub.version)
     scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis, {feed.feed for feed in config.feeds}, context.parts)
     _serve_static(api, context)
+    _office(api, context, hub, desk, may_read)
     app = dash.Dash(
         "dashboards",
         server=api,
@@ -72,7 +90,7 @@ def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catal
         Input("map-areas", "data"),
         Input("map-incidents", "data"),
         Input("map-assets", "data"),
-        State("map-spec", "data"),
+        dash.State("map-spec", "data"),
     )
     _register(hub, context, scenes)
     app._setup_server()  # otherwise a restarted server knows no callback until somebody loads a page
@@ -103,29 +121,82 @@ def _register(hub: Views, context: Context, scenes: Mapping[str, Scene]) -> None
         for turn in [*turns, list(scenes.values())] if len(turns) > 1 else turns:
             mapped = list(dict.fromkeys(scene.map.kpi for scene in turn if scene.map))
             hub.add_view(wall_page.view_name(turn, lang), wall_page.render(turn, context, lang), mapped, wall_page.of_parts(turn))
-        hub.add_view(leaders_page.view_name(lang), leaders_page.render(context, lang))
-        hub.add_view(operations_page.view_name(lang), operations_page.render(context, lang))
-        for kpi in context.kpis:
-            hub.add_view(kpi_page.view_name(kpi, lang), kpi_page.render(kpi, context, lang), [kpi])
+    hub.add_maker(lambda name: made(name, context))
+
+
+def filled(page: Component, context: Context, hub: Views, desk: Questions) -> Component:
+    """Return an office page with the values it has now; the live link then has only to bring what changes.
+
+    While the database is away a page of another area or period comes without values.
+    """
+    found = made(str(getattr(page, "data-view", "")), context)
+    if found is None:
+        return page
+    render, by_area, of_parts = found
+    try:
+        parts = {name: desk.tiles(Asked.read(name), kpis) for name, kpis in of_parts.items()}
+        values = {name: desk.by_area(*Asked.read(name)) for name in by_area}
+    except Unavailable:
+        return page
+    props = render(msgspec.structs.replace(hub.snapshot, parts=parts, by_area=values))
+    for node in [page, *page._traverse()]:
+        for name, value in props.get(getattr(node, "id", ""), {}).items():
+            setattr(node, name, value)
+    return page
+
+
+_MADE = re.compile(r"(leaders|operations|kpi/(?P<kpi>[a-z0-9_]+)):(?P<lang>vi|en)(\?(?P<asked>.+))?")
+
+
+def made(name: str, context: Context) -> Made | None:
+    """Return the office page of this name: one for each KPI, language, area and period; None for another name."""
+    found = _MADE.fullmatch(name)
+    if found is None or (found["kpi"] and found["kpi"] not in context.kpis):
+        return None
+    state = State("vi" if found["lang"] == "vi" else "en", *Asked.read(found["asked"] or ""))
+    try:
+        check(state.asked, context)
+    except UserError:
+        return None
+    if found[1] == "operations":
+        return operations_page.render(context, state.lang), (), {}
+    if kpi := found["kpi"]:
+        return kpi_page.render(kpi, context, state), [kpi_page.ranked(kpi, state)], kpi_page.of_parts(kpi, state)
+    return leaders_page.render(context, state), (), leaders_page.of_parts(context, state)
 
 
 def _route(app: dash.Dash, context: Context, scenes: Mapping[str, Scene]) -> None:
     @app.callback(Output("page", "children"), Input("url", "pathname"), Input("url", "search"))  # type: ignore[untyped-decorator]
     def page(pathname: str | None, search: str | None) -> Component:
-        asked = parse_qs((search or "").lstrip("?"), keep_blank_values=True)
-        lang, at = (asked.get(name, [None])[0] for name in ("lang", "at"))
-        return page_at(pathname or "/", as_lang(lang, context.config.language), context, scenes, at)
+        return page_at(pathname or "/", search, context, scenes)
 
 
-def page_at(path: str, lang: Lang, context: Context, scenes: Mapping[str, Scene], at: str | None = None) -> Component:
-    """Return the page at a path: the frames of DESIGN's four addresses, or one that says there is none.
+def _office(api: fastapi.FastAPI, context: Context, hub: Views, desk: Questions, may_read: Callable[[Request], bool]) -> None:
+    """Serve the pages of offices as plain documents. Who may not read gets the frame without values; the live link tells why."""
 
-    `at`: the earlier moment that is asked of the wall.
-    """
+    def office(request: Request) -> Response:
+        page = page_at(request.url.path, request.url.query, context, {})
+        if may_read(request):
+            page = filled(page, context, hub, desk)
+        lang: Lang = "en" if getattr(page, "lang", "vi") == "en" else "vi"
+        return HTMLResponse(document(page, f"IOC {context.province(lang)}", lang), headers={"Cache-Control": "no-store"})
+
+    for path in ("/", "/kpi/{kpi}", "/operations"):
+        api.add_api_route(path, office, methods=["GET"], include_in_schema=False)
+
+
+def page_at(path: str, search: str | None, context: Context, scenes: Mapping[str, Scene]) -> Component:
+    """Return the page at an address: the frames of DESIGN's four addresses, or one that says there is none or why not."""
+    try:
+        state = read(search, context)
+    except UserError as exc:
+        return _refusal(str(exc), as_lang(parse_qs((search or "").lstrip("?")).get("lang", [None])[0], context.config.language))
+    lang = state.lang
+    at = parse_qs((search or "").lstrip("?"), keep_blank_values=True).get("at", [None])[0]  # an earlier moment, asked of the wall
     parts = [part for part in path.split("/") if part]
     match parts:
         case []:
-            return leaders_page.layout(context, lang)
+            return leaders_page.layout(context, state)
         case ["operations"]:
             return operations_page.layout(context, lang)
         case ["wall"]:
@@ -133,6 +204,10 @@ def page_at(path: str, lang: Lang, context: Context, scenes: Mapping[str, Scene]
         case ["wall", name] if name in scenes:
             return wall_page.layout([scenes[name]], context, lang, at)
         case ["kpi", kpi]:
-            return kpi_page.layout(kpi, context, lang)
+            return kpi_page.layout(kpi, context, state)
+    return _refusal(say("page.unknown", lang), lang)
+
+
+def _refusal(why: str, lang: Lang) -> Component:
     link = html.A(say("nav.back", lang), href=f"/?lang={lang}")
-    return html.Div([html.P(say("page.unknown", lang)), link], className="page page-unknown", **{"data-theme": "light"}, lang=lang)
+    return html.Div([html.P(why), link], className="page page-unknown", **{"data-theme": "light"}, lang=lang)

@@ -11,7 +11,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -30,7 +30,7 @@ from ioc import __version__, metrics
 from ioc.areas import Areas
 from ioc.auth import Guard, Identity
 from ioc.bus import Publisher
-from ioc.clock import Clock, system_clock
+from ioc.clock import Clock, local_day, system_clock
 from ioc.config import Config
 from ioc.connect.convert import cleaned
 from ioc.connect.errors import Skip
@@ -39,7 +39,8 @@ from ioc.events import BadEvent, Event
 from ioc.health import Health
 from ioc.ingest import accept
 from ioc.kpi import explain, export
-from ioc.kpi.catalogue import Catalogue, Period, in_use
+from ioc.kpi.asked import period_of
+from ioc.kpi.catalogue import Catalogue, in_use
 from ioc.kpi.engine import Engine
 from ioc.live import Hub, Viewer, pump
 from ioc.playback import Past, Playback, Player
@@ -142,11 +143,14 @@ def bearer(headers: Any, query: Any = None, cookies: Any = None) -> str | None:
     return str(found) if found else None
 
 
+def may_read(parts: Parts, request: Request) -> bool:
+    """May this request see values?"""
+    return parts.config.web.public or parts.guard.identify(bearer(request.headers, request.query_params, request.cookies)) is not None
+
+
 def _reader(parts: Parts) -> Callable[[Request], None]:
     def check(request: Request) -> None:
-        if parts.config.web.public:
-            return
-        if parts.guard.identify(bearer(request.headers, request.query_params, request.cookies)) is None:
+        if not may_read(parts, request):
             raise HTTPException(401, "a token is needed: ioc token create NAME --role viewer", {"WWW-Authenticate": "Bearer"})
 
     return check
@@ -215,7 +219,7 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
 
     def tiles(kpis: list[str], area: str | None, at: str | None, known_at: str | None, period: str | None = None) -> Any:
         now = parts.clock()
-        named, days = _period(period)
+        named, days = period_of(period, local_day(now, parts.engine.zone))
         with snapshot(parts.pool) as reader:
             return parts.engine.evaluate(
                 reader, kpis, area=area, at=_moment(at, "at") or now, known_at=_moment(known_at, "known_at"), period=named, days=days
@@ -247,10 +251,12 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
         return _json(tiles([known(kpi)], area, at, known_at, period)[kpi])
 
     @app.get("/api/kpis/{kpi}/explain", summary="Where a number comes from: words, SQL, parts, feeds, last events", dependencies=reader)
-    def explained(kpi: str, area: str | None = None, at: str | None = None) -> Response:
+    def explained(kpi: str, area: str | None = None, period: str | None = None, at: str | None = None) -> Response:
         known(kpi)
+        moment = _moment(at, "at") or parts.clock()
+        named, days = period_of(period, local_day(moment, parts.engine.zone))
         with snapshot(parts.pool) as reader:
-            return _json(explain.explain(parts.engine, reader, kpi, area=area, at=_moment(at, "at") or parts.clock()))
+            return _json(explain.explain(parts.engine, reader, kpi, area=area or None, at=moment, period=named, days=days))
 
     @app.get("/api/kpis/{kpi}/areas", summary="One KPI for every commune", dependencies=reader)
     def by_area(kpi: str, at: str | None = None) -> Response:
@@ -258,19 +264,7 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
             return _json(parts.engine.by_area(reader, known(kpi), _moment(at, "at") or parts.clock()))
 
 
-_PERIODS: dict[str, Period] = {"today": "day", "day": "day", "week": "week", "month": "month", "quarter": "quarter", "year": "year"}
 _EXPORTED = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
-
-
-def _period(text: str | None) -> tuple[Period | None, tuple[date, date] | None]:
-    """Return the named period, or the days of one written 2026-01-01..2026-03-31 (both included)."""
-    if text is None or text in _PERIODS:
-        return (_PERIODS[text] if text else None), None
-    first, dots, last = text.partition("..")
-    try:
-        return None, (date.fromisoformat(first), date.fromisoformat(last if dots else first))
-    except ValueError as exc:
-        raise UserError(f"period={text!r} is none; write {', '.join(_PERIODS)}, or days such as 2026-01-01..2026-03-31") from exc
 
 
 def _events(app: FastAPI, parts: Parts) -> None:
@@ -381,7 +375,7 @@ def _live(app: FastAPI, parts: Parts) -> None:
     @app.websocket("/live")
     async def live(ws: WebSocket, view: str = "", at: str | None = None) -> None:
         token = bearer(ws.headers, ws.query_params, ws.cookies)
-        code = FOREIGN_ORIGIN if not allowed(ws) else UNKNOWN_VIEW if view not in parts.hub.views else None
+        code = FOREIGN_ORIGIN if not allowed(ws) else UNKNOWN_VIEW if parts.hub.find(view) is None else None
         if code is None and not await asyncio.to_thread(_still, permitted, token):
             code = REVOKED
         await ws.accept()  # a refused handshake tells a browser nothing; a close code does

@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
+from zoneinfo import ZoneInfo
 
 import msgspec
 import psycopg
@@ -29,9 +30,12 @@ from msgspec import Struct
 from psycopg_pool import ConnectionPool
 
 from ioc import __version__
-from ioc.clock import Clock, system_clock
+from ioc.clock import Clock, local_day, system_clock
 from ioc.config import Config
 from ioc.kpi import freshness
+from ioc.kpi.asked import Asked, period_of
+from ioc.kpi.catalogue import Period
+from ioc.kpi.engine import Days
 from ioc.kpi.tile import State as Freshness
 from ioc.kpi.tile import Tile, Words
 from ioc.store import status
@@ -98,7 +102,8 @@ class Point(Struct, frozen=True):
 class Snapshot(Struct, frozen=True):
     """Everything a screen may show, as of `now`.
 
-    `by_area`: KPI -> commune code -> value; `parts`: area -> KPI -> tile, for the parts of the province a screen shows.
+    `by_area`: KPI (or KPI@PERIOD) -> commune code -> value; `parts`: what was asked (AREA, AREA@PERIOD, @PERIOD; see
+    ioc/kpi/asked.py) -> KPI -> tile, for the parts of the province and the periods a screen shows.
     """
 
     seq: int
@@ -114,13 +119,18 @@ class Snapshot(Struct, frozen=True):
 
 Props: TypeAlias = dict[str, dict[str, Any]]  # component id -> property -> JSON value
 Render: TypeAlias = Callable[[Snapshot], Props]
+# A page made when somebody asks for it: its render function, its by_area and of_parts as in `Hub.add_view`.
+Made: TypeAlias = tuple[Render, Iterable[str], Mapping[str, Iterable[str]]]
+Maker: TypeAlias = Callable[[str], Made | None]
 
 
 class Evaluator(Protocol):
     """What the hub needs of the KPI engine (ioc.kpi.engine.Engine)."""
 
-    def evaluate(self, reader: Reader, kpis: Iterable[str], *, area: str | None = None, at: datetime) -> dict[str, Tile]: ...
-    def by_area(self, reader: Reader, kpi: str, at: datetime) -> dict[str, float | None]: ...
+    def evaluate(
+        self, reader: Reader, kpis: Iterable[str], *, area: str | None = None, at: datetime, days: Days | None = None, period: Period | None = None
+    ) -> dict[str, Tile]: ...
+    def by_area(self, reader: Reader, kpi: str, at: datetime, *, days: Days | None = None, period: Period | None = None) -> dict[str, float | None]: ...
     def depends_on(self, changed: dict[str, list[str]]) -> set[str]: ...
     def next_change(self, reader: Reader, now: datetime) -> datetime | None: ...
 
@@ -202,9 +212,12 @@ class Hub:
         self._kpis = list(kpis)
         self._pool = pool
         self._clock = clock
+        self._zone = ZoneInfo(config.timezone)
         self._problem = problem  # what is wrong with the configuration as it stands
         self.version = version  # of program and configuration: a screen that shows another one loads itself anew
-        self._views: dict[str, View] = {}
+        self._views: dict[str, View] = {}  # replaced, never changed: two threads read it
+        self._makers: list[Maker] = []
+        self._made: set[str] = set()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -219,9 +232,23 @@ class Hub:
         self.snapshot = Snapshot(seq=0, now=now, tiles={}, by_area={}, feeds=[], ticker=[], points=[], services={})
 
     def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None:
-        """Register a page. `by_area`: the KPIs whose value by commune its map or rankings show; `of_parts`: area -> the
-        KPIs of which it shows that area's tile."""
-        self._views[name] = View(name, render, by_area, of_parts, self.version)
+        """Register a page. `by_area`: the KPIs (KPI@PERIOD) whose value by commune its map or rankings show; `of_parts`:
+        area (AREA@PERIOD) -> the KPIs of which it shows that tile."""
+        self._views = self._views | {name: View(name, render, by_area, of_parts, self.version)}
+
+    def add_maker(self, make: Maker) -> None:
+        """Register pages too many to hold, such as one of every area and period: each is made when somebody opens it."""
+        self._makers.append(make)
+
+    def find(self, name: str) -> View | None:
+        """Return the page of this name, made now when a maker knows it; None for an unknown one. Called on the event loop."""
+        if name not in self._views:
+            for make in self._makers:
+                if made := make(name):
+                    self.add_view(name, *made)
+                    self._made.add(name)
+                    break
+        return self._views.get(name)
 
     @property
     def views(self) -> dict[str, View]:
@@ -240,7 +267,9 @@ class Hub:
 
     async def join(self, name: str) -> Viewer:
         """Add a viewer of the view and queue its first snapshot. Raise KeyError for an unknown view."""
-        view = self._views[name]
+        view = self.find(name)
+        if view is None:
+            raise KeyError(name)
         if not view.viewers:
             await asyncio.to_thread(self._render, view, self.snapshot)
         viewer = Viewer(view)
@@ -249,7 +278,11 @@ class Hub:
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
-        viewer.view.viewers.discard(viewer)
+        view = viewer.view
+        view.viewers.discard(viewer)
+        if not view.viewers and view.name in self._made:
+            self._made.discard(view.name)
+            self._views = {name: other for name, other in self._views.items() if name != view.name}
 
     def watchers(self) -> int:
         """Return how many screens are open."""
@@ -298,7 +331,7 @@ class Hub:
                 kpis |= {k for k, tile in old.tiles.items() if aged & set(tile.source)}
             tiles = old.tiles | (self._engine.evaluate(reader, sorted(kpis), at=now) if kpis else {})
             wanted = {k for view in watched for k in view.by_area}
-            areas = {k: self._engine.by_area(reader, k, now) if k in kpis or k not in old.by_area else old.by_area[k] for k in wanted}
+            areas = {k: old.by_area[k] if k in old.by_area and Asked.read(k).area not in kpis else self._by_area(reader, k, now) for k in wanted}
             parts = self._parts(reader, watched, kpis, now)
             names = [feed.feed for feed in self._config.feeds]
             ticker = [TickerItem(**row) for row in status.ticker(reader, names, now)] if moved else old.ticker
@@ -320,8 +353,17 @@ class Hub:
         for area, of_area in wanted.items():
             had = self.snapshot.parts.get(area, {})
             asked = sorted(kpi for kpi in of_area if kpi in changed or kpi not in had)
-            found[area] = had | (self._engine.evaluate(reader, asked, area=area, at=now) if asked else {})
+            found[area] = had | (self._of(reader, asked, Asked.read(area), now) if asked else {})
         return found
+
+    def _of(self, reader: Reader, kpis: list[str], asked: Asked, now: datetime) -> dict[str, Tile]:
+        period, days = period_of(asked.period, local_day(now, self._zone))
+        return self._engine.evaluate(reader, kpis, area=asked.area or None, at=now, days=days, period=period)
+
+    def _by_area(self, reader: Reader, name: str, now: datetime) -> dict[str, float | None]:
+        kpi, written = Asked.read(name)
+        period, days = period_of(written, local_day(now, self._zone))
+        return self._engine.by_area(reader, kpi, now, days=days, period=period)
 
     def _tick_without_database(self) -> None:
         """Feeds grow old even when we cannot ask."""
@@ -480,5 +522,6 @@ async def pump(viewer: Viewer, send: Callable[[str], Any], clock: Clock = system
 
 
 __all__ = [
-    "Evaluator", "FeedView", "Hub", "Point", "Props", "Render", "Snapshot", "TickerItem", "View", "Viewer", "feed_views", "iso", "points", "pump",
+    "Evaluator", "FeedView", "Hub", "Made", "Maker", "Point", "Props", "Render", "Snapshot", "TickerItem", "View", "Viewer",
+    "feed_views", "iso", "points", "pump",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from ioc.clock import Clock, system_clock
 from ioc.config import Config
 from ioc.errors import UserError
 from ioc.kpi import catalogue
+from ioc.kpi.desk import Desk
 from ioc.kpi.engine import Engine
 from ioc.live import Hub
 from ioc.reload import stamp
@@ -31,8 +32,9 @@ def build(config: Config, clock: Clock = system_clock, problem: Callable[[], str
     engine = Engine(kpis, config, units, clock)
     pool = open_pool(config)
     hub = Hub(config, engine, [kpi.kpi for kpi in catalogue.in_use(kpis, config)], pool, clock=clock, problem=problem, version=f"{__version__}+{stamp(config)}")
-    app = api.create(api.Parts(config, kpis, engine, units, pool, Publisher(config.broker), hub, clock))
-    screens = pages.create(app, config, hub, units, kpis)
+    parts = api.Parts(config, kpis, engine, units, pool, Publisher(config.broker), hub, clock)
+    app = api.create(parts)
+    screens = pages.create(app, config, hub, units, kpis, Desk(engine, pool), lambda request: api.may_read(parts, request))
     app.state.policy = api.content_policy(screens.csp_hashes())
     return app
 

@@ -26,8 +26,12 @@
   function explain(place) {
     const lang = place.dataset.lang;
     const words = JSON.parse(place.dataset.words);
-    json("/api/kpis/" + encodeURIComponent(place.dataset.explain) + "/explain").then(
-      (found) => place.replaceChildren(...explained(found, words, lang, place.dataset.zone)),
+    json(place.dataset.explain).then(
+      (found) => {
+        place.replaceChildren(...explained(found, words, lang, place.dataset.zone));
+        const records = document.getElementById("kpi-events");
+        if (records) records.replaceChildren(events(found.events || [], words, times(lang, place.dataset.zone)));
+      },
       () => {
         place.textContent = words.unavailable;
         setTimeout(() => place.isConnected && explain(place), AGAIN_MS);
@@ -36,7 +40,6 @@
   }
 
   function explained(found, words, lang, zone) {
-    const moment = times(lang, zone);
     const number = new Intl.NumberFormat(lang === "vi" ? "vi-VN" : "en-GB", { maximumFractionDigits: 4 });
     const formula = found.formula || {};
     const parts = [];
@@ -54,7 +57,6 @@
     }
     if (list.childElementCount) parts.push(list);
     if (formula.sql) parts.push(folded(words.sql, [node("pre", formula.sql), formula.parameters ? node("pre", JSON.stringify(formula.parameters, null, 1)) : ""]));
-    if (found.events && found.events.length) parts.push(folded(words.events, [events(found.events, words, moment)]));
     return parts;
   }
 
@@ -62,11 +64,12 @@
   const folded = (title, content) => node("details", [node("summary", title), ...content]);
 
   function events(items, words, moment) {
+    if (!items.length) return node("p", words.no_events, "rank-none");
     const heads = [words.time, words.feed, words.subject, words.data].map((word) => node("th", word));
     const rows = items.map((item) =>
       node("tr", [
         node("td", moment(item.time), "time"), node("td", item.feed), node("td", [item.subject, item.metric].filter(Boolean).join(" · ")),
-        node("td", node("code", JSON.stringify(item.data))),
+        node("td", folded(words.raw, [node("code", JSON.stringify(item.data, null, 1))])),
       ])
     );
     return node("div", node("table", [node("thead", node("tr", heads)), node("tbody", rows)], "table"), "scroll");
@@ -104,13 +107,6 @@
       .finally(() => setTimeout(() => place.isConnected && deadLetters(place), DEAD_EVERY_MS));
   }
 
-  const seen = new WeakSet();
-  new MutationObserver(() => {
-    for (const place of document.querySelectorAll("[data-explain], [data-dead-letters]")) {
-      if (seen.has(place)) continue;
-      seen.add(place);
-      if ("explain" in place.dataset) explain(place);
-      else deadLetters(place);
-    }
-  }).observe(document, { childList: true, subtree: true });
+  for (const place of document.querySelectorAll("[data-explain]")) explain(place);
+  for (const place of document.querySelectorAll("[data-dead-letters]")) deadLetters(place);
 })();

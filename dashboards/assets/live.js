@@ -100,7 +100,8 @@
     const text = JSON.stringify(values);
     if (shown.get(id) === text) return;
     try {
-      window.dash_clientside.set_props(id, values);
+      if (window.ioc_paint) window.ioc_paint(id, values); // a plain page
+      else window.dash_clientside.set_props(id, values);
       shown.set(id, text);
     } catch (problem) {
       console.warn("a part of the page could not take its value", id, problem);
@@ -222,6 +223,7 @@
     setTimeout(tick, 1000 - (date.getTime() % 1000) + 5);
   }
 
+  watch();
   setInterval(watch, 250);
   window.ioc_live = { now, boundary, said };
   tick();

@@ -69,7 +69,7 @@ def _empty(kpi: Kpi | None) -> Component:
     return html.Td("…", id=tile_id(kpi.kpi), className="number cell", **empty)
 
 
-def cell(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo) -> Component:
+def cell(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, link: str = "") -> Component:
     """Return a cell: the number with a mark when it passed a threshold, its age when it is not live."""
     inside: list[Component] = []
     if t.value is not None and t.as_of is not None and t.status in ("watch", "alarm"):
@@ -78,5 +78,5 @@ def cell(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo) -> Component:
     inside.append(html.Span(shown))
     if t.quality.state != "live":
         inside.append(state_chip(t.quality.state, lang, clock_time(t.as_of, now, zone, lang)))
-    link = html.A(inside, href=f"/kpi/{t.kpi}?lang={lang}", title=pick(t.title, lang))
+    link = html.A(inside, href=link or f"/kpi/{t.kpi}?lang={lang}", title=pick(t.title, lang))
     return html.Td(link, id=tile_id(t.kpi), className=f"number cell state-{t.quality.state} status-{t.status}", **data_attributes(t))

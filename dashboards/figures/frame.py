@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dash import html
 from dash.development.base_component import Component
 
 from dashboards.context import Context
 from dashboards.figures import header
+from dashboards.state import State, address
 from dashboards.words import Lang, say
 
 
-def page(content: list[Component], context: Context, lang: Lang, *, view: str, path: str, current: str) -> Component:
+def page(content: list[Component], context: Context, state: State, *, view: str, path: str, current: str) -> Component:
     """Return a whole page. `view`: what the live link fills it from ('' for none); `current`: its entry in the menu."""
+    lang = state.lang
     data = {"data-version": context.version, "data-theme": "light"} | ({"data-view": view} if view else {})
     return html.Div(
         [
@@ -23,7 +27,7 @@ def page(content: list[Component], context: Context, lang: Lang, *, view: str, p
                         [html.Span(context.province(lang), className="province"), html.Span(say("centre", lang), className="centre")],
                         className="brand",
                     ),
-                    html.Nav(_menu(lang, current, path), **{"aria-label": say("nav.menu", lang)}),
+                    html.Nav(_menu(state, current, path), **{"aria-label": say("nav.menu", lang)}),
                     header.clock(lang, context.config.timezone),
                 ],
                 className="page-header",
@@ -36,11 +40,10 @@ def page(content: list[Component], context: Context, lang: Lang, *, view: str, p
     )
 
 
-def _menu(lang: Lang, current: str, path: str) -> list[Component]:
-    other = "en" if lang == "vi" else "vi"
-    entries = [("leaders", "/"), ("operations", "/operations"), ("wall", "/wall")]
-    links = [
-        html.A(say(f"nav.{name}", lang), href=f"{href}?lang={lang}", **({"aria-current": "page"} if name == current else {}))
-        for name, href in entries
-    ]
-    return [*links, html.A(say("nav.language", lang), href=f"{path}?lang={other}", className="language", lang=other, hrefLang=other)]
+def _menu(state: State, current: str, path: str) -> list[Component]:
+    """The pages of leaders keep area and period; the other language keeps everything."""
+    lang = state.lang
+    other: Lang = "en" if lang == "vi" else "vi"
+    entries = [("leaders", state.href("/")), ("operations", f"/operations?lang={lang}"), ("wall", f"/wall?lang={lang}")]
+    links = [html.A(say(f"nav.{name}", lang), href=href, **({"aria-current": "page"} if name == current else {})) for name, href in entries]
+    return [*links, html.A(say("nav.language", lang), href=address(path, replace(state, lang=other)), className="language", lang=other, hrefLang=other)]

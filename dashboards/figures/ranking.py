@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dash import html
 from dash.development.base_component import Component
@@ -13,8 +13,14 @@ from dashboards.words import Lang, say
 from ioc.areas import Areas
 
 
-def ranking(values: Mapping[str, float | None], areas: Areas, unit: str, decimals: int, lang: Lang, most: int | None = None) -> list[Component]:
-    """Return rows from the highest value down; equal values share a place. Communes without a value are counted, not shown."""
+def ranking(
+    values: Mapping[str, float | None], areas: Areas, unit: str, decimals: int, lang: Lang, most: int | None = None,
+    link: Callable[[str], str] | None = None, here: str = "",
+) -> list[Component]:  # fmt: skip
+    """Return rows from the highest value down; equal values share a place. Communes without a value are counted, not shown.
+
+    `link`: commune -> the address its row leads to; `here`: the commune to mark.
+    """
     known = sorted(((value, code) for code, value in values.items() if value is not None and code in areas.communes), key=lambda pair: (-pair[0], pair[1]))
     if not known:
         return [html.Div(say("kpi.ranking.none", lang), className="rank-none")]
@@ -24,19 +30,22 @@ def ranking(values: Mapping[str, float | None], areas: Areas, unit: str, decimal
     for i, (value, code) in enumerate(known[:most], start=1):
         if i == 1 or value != known[i - 2][0]:
             place = i
-        rows.append(_row(place, area_name(code, areas, lang), code, value, abs(value) / top, unit, decimals, lang))
+        row = _row(place, area_name(code, areas, lang), code, value, abs(value) / top, unit, decimals, lang, link(code) if link else "")
+        if code == here:
+            row.className += " rank-here"
+        rows.append(row)
     without = len(areas.communes) - len(known)
     if without and most is None:
         rows.append(html.Div(say("kpi.areas_without", lang, n=without), className="rank-none"))
     return rows
 
 
-def _row(place: int, name: str, code: str, value: float, share: float, unit: str, decimals: int, lang: Lang) -> Component:
+def _row(place: int, name: str, code: str, value: float, share: float, unit: str, decimals: int, lang: Lang, link: str) -> Component:
     # The bar is a meter: its length is in an attribute, so no inline style is needed.
     return html.Div(
         [
             html.Span(str(place), className="rank-place"),
-            html.Span(name, className="rank-name"),
+            html.A(name, href=link, className="rank-name") if link else html.Span(name, className="rank-name"),
             html.Meter(value=str(round(share, 4)), min="0", max="1", className="rank-bar", **{"aria-hidden": "true"}),
             html.Span(in_words(value, unit, lang, decimals), className="rank-value"),
         ],

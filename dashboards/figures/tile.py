@@ -31,6 +31,7 @@ Place: TypeAlias = Literal["wall", "page"]
 
 _WALL_VALUE_CHARS = 9  # number and unit that fit beside the notes on a wall tile
 _CHIP_CHARS = 16  # characters of a two-line title that a status chip takes the place of
+_OF_TODAY = re.compile(r" (trong ngày|hôm nay|today)(?=$|:| \()")
 _WORDS_IN_DIGITS = re.compile(r"([^\W\d_]+)")
 
 
@@ -39,12 +40,12 @@ def tile_id(kpi: str, area: str | None = None) -> str:
     return f"tile-{kpi}-{area}" if area else f"tile-{kpi}"
 
 
-def tile(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str], place: Place = "wall") -> Component:
-    """Return the tile. `titles`: feed -> its name in `lang`, for "waiting for ..."; `now` only dates the as-of."""
+def tile(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str], place: Place = "wall", link: str = "") -> Component:
+    """Return the tile. `titles`: feed -> its name in `lang`, for "waiting for ..."; `now` only dates the as-of; `link`: its page."""
     if place == "wall":
         body = _wall_body(t, lang, now, zone, titles)
     else:
-        body = [html.A(_page_body(t, lang, now, zone, titles), href=f"/kpi/{t.kpi}?lang={lang}", className="tile-link")]
+        body = [html.A(_page_body(t, lang, now, zone, titles), href=link or f"/kpi/{t.kpi}?lang={lang}", className="tile-link")]
     return html.Div(body, id=tile_id(t.kpi), className=_classes(t), **data_attributes(t))
 
 
@@ -64,14 +65,36 @@ def _wall_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[
 
 
 def _page_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str]) -> list[Component]:
-    title = pick(t.title, lang)
-    notes = [_waits(t, lang, titles), _missing(t, lang), _abnormal(t, lang), _period(t, lang, zone), _parts(t, lang), _delta(t, lang), _target(t, lang)]
+    """Four rows that every tile of a page shares, filled or not: title and alarm; value and course; against what; of when."""
+    title = titled(t, lang)
+    against = [_waits(t, lang, titles), _missing(t, lang), _delta(t, lang), _target(t, lang) if t.value is not None else None]
     return [
-        html.Div(title, className=f"tile-title {title_size(title)}"),
-        value_line(t, lang, "page"),
-        html.Div(_known(notes), className="tile-notes"),
-        html.Div(_known([_freshness(t, lang, now, zone), _line(t, lang, "light")]), className="tile-foot"),
+        html.Div(_known([html.Div(title, className=f"tile-title {title_size(title)}"), _abnormal(t, lang)]), className="tile-head"),
+        html.Div(_known([value_line(t, lang, "page"), _line(t, lang, "light")]), className="tile-main"),
+        html.Div(_known(against), className="tile-notes"),
+        html.Div([html.Div(_known([_period(t, lang, zone) or running(t, lang, zone), _parts(t, lang)]), className="tile-of"), _freshness(t, lang, now, zone)], className="tile-foot"),
     ]
+
+
+def titled(t: Tile, lang: Lang) -> str:
+    """Return the title; that of a day's figure loses its "today" where it is of another period."""
+    title = pick(t.title, lang)
+    if (t.period.end - t.period.start).days <= 1 and not t.period.complete:
+        return title
+    return without_today(title)
+
+
+def without_today(title: str) -> str:
+    return _OF_TODAY.sub("", title)
+
+
+def running(t: Tile, lang: Lang, zone: ZoneInfo) -> Component | None:
+    """Of which period the value is, while that period still runs: hatched, and said. What is true now has no period."""
+    if t.period.complete or t.as_of is None or t.kind == "count_now":
+        return None
+    start, end = (at.astimezone(zone).date() for at in (t.period.start, t.period.end))
+    words = say("today", lang) if (end - start).days <= 1 else period_words(start, end, lang)
+    return html.Div([shape("running"), html.Span(say("so_far", lang, period=words))], className="note note-period note-running")
 
 
 def _known(parts: Iterable[Component | None]) -> list[Component]:

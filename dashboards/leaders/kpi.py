@@ -1,56 +1,62 @@
-"""One indicator's own page: value, trend, communes ranked, sources with their freshness, and how it is computed.
+"""One indicator's own page: value, trend, communes ranked, sources with their freshness, how it is computed, raw events.
 
-The explanation is asked for by the page itself (`assets/explain.js`, GET /api/kpis/{kpi}/explain); the rest is live.
+Of any area and period: the address says which. A commune in the ranking leads to the same page of that commune, whose
+raw events are those of the commune. Explanation and events are asked for by the page itself (`assets/explain.js`,
+GET /api/kpis/{kpi}/explain); the rest is live.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 
 from dash import html
 from dash.development.base_component import Component
 
 from dashboards.context import Context
 from dashboards.figures import frame
-from dashboards.figures.numbers import clock_time_s, in_words, iso, number
+from dashboards.figures.numbers import clock_time_s, iso, number
 from dashboards.figures.parts import props_of, state_chip, to_json
+from dashboards.figures.picker import PERIODS, part_name, picker
 from dashboards.figures.ranking import ranking
-from dashboards.figures.spark import spark
-from dashboards.figures.tile import empty_tile, tile, tile_id
+from dashboards.figures.tile import empty_tile, tile, tile_id, titled, without_today
+from dashboards.figures.trend import trend
+from dashboards.leaders.page import exports
+from dashboards.state import State
 from dashboards.words import Lang, pick, say
+from ioc.clock import local_day
+from ioc.kpi.asked import Asked, period_of
+from ioc.kpi.catalogue import Kpi
+from ioc.kpi.engine import SPARK, windows
 from ioc.kpi.tile import Tile
 from ioc.live import Props, Render, Snapshot
 
 
-def view_name(kpi: str, lang: Lang) -> str:
-    return f"kpi/{kpi}:{lang}"
+def view_name(kpi: str, state: State) -> str:
+    return state.view(f"kpi/{kpi}")
 
 
-def layout(kpi: str, context: Context, lang: Lang) -> Component:
+def layout(kpi: str, context: Context, state: State) -> Component:
     """Return the frame of the KPI's page, or a page that says there is none of that name."""
-    back = html.A(say("nav.back", lang), href=f"/?lang={lang}", className="back")
-    path = f"/kpi/{kpi}"
+    lang, path = state.lang, f"/kpi/{kpi}"
+    back = html.A(say("nav.back", lang), href=state.href("/"), className="back")
     if kpi not in context.kpis:
         content: list[Component] = [back, html.P(say("kpi.unknown", lang, kpi=kpi), className="unknown")]
-        return frame.page(content, context, lang, view="", path="/", current="kpi")
+        return frame.page(content, context, state, view="", path="/", current="kpi")
     found = context.kpis[kpi]
     content = [
-        back,
-        html.Div([html.H1(pick(found.title, lang)), html.P(pick(found.description, lang), className="description")], className="page-title"),
+        html.Nav([back, *_up(path, context, state)], className="crumbs", **{"aria-label": say("kpi.path", lang)}),
+        html.Div([html.H1(_heading(found, state)), exports(f"/api/kpis/{kpi}/areas", state), html.P(pick(found.description, lang), className="description")], className="page-title"),
+        picker(path, state, context, PERIODS if periods_of(found) else ("",)),
         html.Div(
             [
                 html.Div(
                     [
-                        html.Div(
-                            [
-                                html.Div([empty_tile(kpi, lang), html.Div(id="kpi-facts", className="facts")], className="kpi-main"),
-                                html.Section([html.H2(say("kpi.trend", lang)), html.Div(id="kpi-trend", className="trend")], className="card"),
-                            ],
-                            className="kpi-top",
-                        ),
+                        html.Div([empty_tile(kpi, lang), html.Div(id="kpi-facts", className="facts")], className="kpi-main card"),
+                        html.Section([html.H2(say("kpi.trend", lang)), html.Div(id="kpi-trend", className="trend")], className="card"),
                         html.Section([html.H2(say("kpi.sources", lang)), html.Div(id="kpi-sources")], className="card"),
-                        html.Section([html.H2(say("kpi.explain", lang)), _explain(kpi, context, lang)], className="card"),
+                        html.Section([html.H2(say("kpi.explain", lang)), _explain(kpi, context, state)], className="card"),
                     ],
                     className="kpi-left",
                 ),
@@ -58,48 +64,84 @@ def layout(kpi: str, context: Context, lang: Lang) -> Component:
             ],
             className="kpi-grid",
         ),
+        html.Section([html.H2(say("kpi.events", lang)), html.Div(say("kpi.loading", lang), id="kpi-events", className="events")], className="card kpi-events"),
     ]
-    return frame.page(content, context, lang, view=view_name(kpi, lang), path=path, current="kpi")
+    return frame.page(content, context, state, view=view_name(kpi, state), path=path, current="kpi")
 
 
-_EXPLAINED = ("numerator", "denominator", "watch", "alarm", "target", "version", "since", "sql", "events", "time", "feed", "subject", "data", "unavailable")
+def periods_of(kpi: Kpi) -> bool:
+    """Can it be asked of another period? What is true now and figures of reports have only their own."""
+    return kpi.period != "now" and not kpi.latest
 
 
-def _explain(kpi: str, context: Context, lang: Lang) -> Component:
+def _heading(kpi: Kpi, state: State) -> str:
+    title = pick(kpi.title, state.lang)
+    return without_today(title) if state.period not in ("", "today", "day") and periods_of(kpi) else title
+
+
+def _up(path: str, context: Context, state: State) -> list[Component]:
+    """The way up from a part of the province to the whole."""
+    if not state.area:
+        return []
+    whole = say("picker.province", state.lang, name=context.province(state.lang))
+    return [html.A(whole, href=state.href(path, area=""), className="up"), html.Span(part_name(state.area, context, state.lang), className="here")]
+
+
+_EXPLAINED = (
+    "numerator", "denominator", "watch", "alarm", "target", "version", "since", "sql", "time", "feed", "subject", "data", "unavailable", "raw", "no_events",
+)  # fmt: skip
+
+
+def _explain(kpi: str, context: Context, state: State) -> Component:
     """The place of the explanation, and the words its script labels it with."""
+    lang = state.lang
     words = json.dumps({name: say(f"kpi.{name}", lang) for name in _EXPLAINED}, ensure_ascii=False)
-    data = {"data-explain": kpi, "data-lang": lang, "data-zone": context.config.timezone, "data-words": words}
+    asked = state.href(f"/api/kpis/{kpi}/explain")
+    data = {"data-explain": asked, "data-lang": lang, "data-zone": context.config.timezone, "data-words": words}
     return html.Div(say("kpi.loading", lang), id="kpi-explain", className="explain", **data)
 
 
-def render(kpi: str, context: Context, lang: Lang) -> Render:
+def of_parts(kpi: str, state: State) -> dict[str, list[str]]:
+    """Return what the page asks for beside the tiles every screen shows."""
+    return {} if state.plain else {str(state.asked): [kpi]}
+
+
+def ranked(kpi: str, state: State) -> str:
+    """Return what the ranking shows: every commune, in the page's period."""
+    return str(Asked(kpi, state.period))
+
+
+def render(kpi: str, context: Context, state: State) -> Render:
     """Return the function that turns a snapshot into the page's properties."""
+    lang = state.lang
     titles = context.feed_titles(lang)
+    found = context.kpis[kpi]
 
     def props(snapshot: Snapshot) -> Props:
-        t = snapshot.tiles.get(kpi)
+        tiles = snapshot.tiles if state.plain else snapshot.parts.get(str(state.asked), {})
+        t = tiles.get(kpi)
         if t is None:
             return {}
-        values = snapshot.by_area.get(kpi, {})
+        values = snapshot.by_area.get(ranked(kpi, state), {})
+
+        def link(code: str) -> str:
+            return replace(state, more=()).href(f"/kpi/{kpi}", area=code)
+
         return {
             tile_id(kpi): props_of(tile(t, lang, snapshot.now, context.zone, titles, "page")),
             "kpi-facts": {"children": to_json(_facts(t, context, snapshot.now, lang))},
-            "kpi-trend": {"children": to_json(_trend(t, lang))},
-            "kpi-ranking": {"children": to_json(ranking(values, context.areas, t.unit, t.decimals, lang))},
+            "kpi-trend": {"children": to_json(trend(t, titled(t, lang), _spans(found, t, context, state, snapshot.now), lang))},
+            "kpi-ranking": {"children": to_json(ranking(values, context.areas, t.unit, t.decimals, lang, link=link, here=state.area))},
             "kpi-sources": {"children": to_json(_sources(t, snapshot, context, lang))},
         }
 
     return props
 
 
-def _trend(t: Tile, lang: Lang) -> list[Component]:
-    """The sparkline, large, with its lowest and highest value in words."""
-    line = spark(t.spark, say("trend", lang, title=pick(t.title, lang)), "light", width=640, height=170)
-    known = [value for value in t.spark if value is not None]
-    if line is None:
-        return [html.Div(say("kpi.no_trend", lang), className="rank-none")]
-    low, high = (in_words(value, t.unit, lang, t.decimals) for value in (min(known), max(known)))
-    return [line, html.Div(say("kpi.range", lang, low=low, high=high), className="rank-none")]
+def _spans(kpi: Kpi, t: Tile, context: Context, state: State, now: datetime) -> list[tuple[date, date]]:
+    """Return the periods of the tile's spark, the tile's own the last."""
+    period, days = period_of(state.period, local_day(now, context.zone)) if periods_of(kpi) else (None, None)
+    return list(windows(period or kpi.period, local_day(t.period.start, context.zone), days).spans[:SPARK])
 
 
 def _facts(t: Tile, context: Context, now: datetime, lang: Lang) -> Component:

@@ -14,6 +14,7 @@ from dashboards.context import Context
 from dashboards.figures import frame
 from dashboards.figures.numbers import clock_time_s, iso, number
 from dashboards.figures.parts import shape, state_chip, to_json
+from dashboards.state import State
 from dashboards.words import Lang, known_or, pick, say
 from ioc.live import FeedView, Props, Render, Snapshot
 
@@ -52,7 +53,7 @@ def layout(context: Context, lang: Lang) -> Component:
             ]
         ),
     ]
-    return frame.page(content, context, lang, view=view_name(lang), path="/operations", current="operations")
+    return frame.page(content, context, State(lang), view=view_name(lang), path="/operations", current="operations")
 
 
 def render(context: Context, lang: Lang) -> Render:

@@ -89,11 +89,11 @@ class Engine:
                     tiles[kpi.kpi] = self._tile(kpi, Values(answer, windows, kpi, without=self.left_out(kpi, feeds, at)), feeds, at, part)
         return {kpi.kpi: tiles[kpi.kpi] for kpi in chosen}
 
-    def by_area(self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None) -> dict[str, float | None]:
+    def by_area(self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None, period: Period | None = None) -> dict[str, float | None]:
         """Return the KPI's value for every commune, by code, from the same rows that make up the province's value."""
         (chosen,) = self.chosen([kpi])
         with self.source(reader, at, known_at) as source:
-            spans = self.windows_of(chosen, at, days).spans
+            spans = self.windows_of(chosen, at, days, period).spans
             windows = Windows(spans[:SPARK] if chosen.latest else spans[SPARK - 1 : SPARK])
             answer = source.answer(self.question([chosen], windows, at, by_area=True))
             feeds = source.feeds()

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from ioc.kpi.catalogue import Kpi
-from ioc.kpi.engine import Engine, in_symbols
+from ioc.kpi.catalogue import Kpi, Period
+from ioc.kpi.engine import Days, Engine, in_symbols
 from ioc.kpi.tile import Words
 from ioc.kpi.words import in_words
 from ioc.store.reader import Reader, statement_for
@@ -16,8 +16,8 @@ from ioc.store.reader import Reader, statement_for
 EVENTS = 10  # raw events an explanation shows
 
 
-def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None, at: datetime, known_at: datetime | None = None) -> dict[str, Any]:
-    """Return the explanation of a KPI as plain JSON values.
+def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None, at: datetime, known_at: datetime | None = None, days: Days | None = None, period: Period | None = None) -> dict[str, Any]:
+    """Return the explanation of a KPI as plain JSON values; of an area, its events are those of that area.
 
     Keys: kpi, title, description, theme, value, unit, numerator, denominator, as_of, period, area, tile (whole),
     formula {words {vi, en}, symbols, sql, parameters, version, since}, limits {better, watch, alarm, target},
@@ -27,7 +27,7 @@ def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None
     (chosen,) = engine.chosen([kpi])
     with engine.source(reader, at, known_at) as source:
         feeds = source.feeds()
-    tile = engine.evaluate(reader, [kpi], area=area, at=at, known_at=known_at)[kpi]
+    tile = engine.evaluate(reader, [kpi], area=area, at=at, known_at=known_at, days=days, period=period)[kpi]
     states = engine.feed_states(feeds, at)
     titles = {feed.feed: Words(feed.title.vi, feed.title.en) for feed in engine.config.feeds}
     named = [
@@ -43,7 +43,7 @@ def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None
         }
         for feed in chosen.feeds
     ]
-    events = reader.recent_events(chosen.formula.terms, known_at or at, EVENTS)
+    events = reader.recent_events(chosen.formula.terms, known_at or at, EVENTS, engine.codes(area))
     found = {
         "kpi": kpi,
         "title": chosen.title,
@@ -57,7 +57,7 @@ def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None
         "period": tile.period,
         "area": tile.area,
         "tile": tile,
-        "formula": {"words": in_words(chosen, titles), "symbols": in_symbols(chosen.formula), **_statement(engine, reader, chosen, area, at)}
+        "formula": {"words": in_words(chosen, titles), "symbols": in_symbols(chosen.formula), **_statement(engine, reader, chosen, area, at, days, period)}
         | {"version": chosen.version, "since": chosen.since},
         "limits": {"better": chosen.better, "watch": chosen.watch, "alarm": chosen.alarm, "target": chosen.target},
         "feeds": named,
@@ -67,7 +67,7 @@ def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None
     return plain
 
 
-def _statement(engine: Engine, reader: Reader, kpi: Kpi, area: str | None, at: datetime) -> dict[str, Any]:
+def _statement(engine: Engine, reader: Reader, kpi: Kpi, area: str | None, at: datetime, days: Days | None, period: Period | None) -> dict[str, Any]:
     """Return the SQL as it is sent, with its parameters: run by hand it gives the tile's numbers."""
-    statement = statement_for(engine.question([kpi], engine.windows_of(kpi, at), at, areas=engine.codes(area), spark=True))
+    statement = statement_for(engine.question([kpi], engine.windows_of(kpi, at, days, period), at, areas=engine.codes(area), spark=True))
     return {"sql": statement.query.as_string(reader.conn), "parameters": statement.params}

@@ -203,14 +203,14 @@ class Reader:
                     values[bucket] = values.get(bucket, Decimal(0)) + value  # overdue has two branches
         return answer
 
-    def recent_events(self, terms: Sequence[Term], at: datetime, limit: int) -> list[dict[str, Any]]:
-        """Return the last raw events of the terms' feeds and kinds received until `at`: feed, subject, metric, time,
+    def recent_events(self, terms: Sequence[Term], at: datetime, limit: int, areas: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Return the last raw events of the terms' feeds and kinds (None: of every area) received until `at`: feed, subject, metric, time,
         received_at, id, source, data. They hold no personal data: such never gets past a connector."""
         found: list[dict[str, Any]] = []
         for feed in dict.fromkeys(t.feed for t in terms):
             own = [t for t in terms if t.feed == feed]
             metrics = [t.metric for t in own if isinstance(t, ObservationTerm)]
-            asked = {"feed": feed, "kinds": sorted({kind_of(t) for t in own}), "metrics": metrics, "at": at, "limit": limit}
+            asked = {"feed": feed, "kinds": sorted({kind_of(t) for t in own}), "metrics": metrics, "at": at, "limit": limit, "areas": None if areas is None else list(areas)}
             with self.conn.cursor(row_factory=dict_row) as cursor:
                 found += cursor.execute(_query("recent_events"), asked).fetchall()
         found.sort(key=lambda row: row["received_at"], reverse=True)

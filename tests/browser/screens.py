@@ -18,7 +18,9 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from dashboards.app import create
 from ioc import __version__
 from ioc.config import Config
-from ioc.live import Render, Snapshot, View, Viewer, iso, pump
+from ioc.kpi.asked import Asked
+from ioc.kpi.tile import Tile
+from ioc.live import Maker, Render, Snapshot, View, Viewer, iso, pump
 from ioc.playback import Job, Known, Playback
 from tests.browser import province
 
@@ -54,6 +56,22 @@ class Screens:
     def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None:
         self.views[name] = View(name, render, by_area, of_parts)
 
+    def add_maker(self, make: Maker) -> None:
+        self.make = make
+
+    def find(self, name: str) -> View | None:
+        """As ioc.live.Hub.find."""
+        if name not in self.views and (made := self.make(name)):
+            self.add_view(name, *made)
+        return self.views.get(name)
+
+    def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]:
+        """As ioc.kpi.desk.Desk.tiles: what the test put into the snapshot."""
+        return self.snapshot.parts.get(str(asked), {}) if any(asked) else self.snapshot.tiles
+
+    def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]:
+        return self.snapshot.by_area.get(str(Asked(kpi, period)), {})
+
     def clock(self) -> datetime:
         return self.snapshot.now
 
@@ -65,7 +83,7 @@ class Screens:
     def start(self) -> Screens:
         api = FastAPI(docs_url=None, redoc_url=None)
         self._routes(api)
-        create(api, self.config, self, province.AREAS, province.catalogue())
+        create(api, self.config, self, province.AREAS, province.catalogue(), self)
         self._server = uvicorn.Server(uvicorn.Config(api, host="127.0.0.1", port=self.port, log_level="warning", ws="websockets-sansio"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
@@ -97,7 +115,7 @@ class Screens:
             if at is not None and self.link == "up":
                 await self._look_back(ws, self.views[view])
                 return
-            if self.link in ("cut", "revoked") or view not in self.views:
+            if self.link in ("cut", "revoked") or self.find(view) is None:
                 await ws.close(4403 if self.link == "revoked" else 1001 if self.link == "cut" else 4404)
                 return
             self._sockets.add(ws)

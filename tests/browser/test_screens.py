@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -215,7 +216,7 @@ def test_it_leads_from_a_tile_to_its_page_by_keyboard(open_page: OpenPage, scree
     page = open_page("/")
     page.wait_for_selector(".tile .value-number")
     link = page.locator("#tile-dossiers_received_today a")
-    for _ in range(12):
+    for _ in range(60):  # past the menu, the periods, what needs attention and the themes
         page.keyboard.press("Tab")
         if link.evaluate("node => node === document.activeElement"):
             break
@@ -225,10 +226,52 @@ def test_it_leads_from_a_tile_to_its_page_by_keyboard(open_page: OpenPage, scree
     expect(page.locator("h1")).to_have_text("Hồ sơ tiếp nhận trong ngày")
     expect(page.locator("#kpi-explain")).to_contain_text("Số hồ sơ tiếp nhận từ 0 giờ")
     expect(page.locator("#kpi-explain")).to_contain_text("1, từ 01/07/2025")
-    page.locator("#kpi-explain summary").last.click()
-    expect(page.locator("#kpi-explain")).to_contain_text("H55.19-261120-0001")
-    expect(page.locator("#kpi-explain")).to_contain_text("<i>x</i>")  # shown, not run
+    expect(page.locator("#kpi-events")).to_contain_text("H55.19-261120-0001")
+    page.locator("#kpi-events summary").first.click()
+    expect(page.locator("#kpi-events")).to_contain_text("<i>x</i>")  # shown, not run
     expect(page.locator("#kpi-ranking .rank").first).to_be_visible()
+
+
+def test_three_clicks_lead_from_a_tile_to_a_raw_event_and_the_back_button_brings_each_state_again(open_page: OpenPage, screens: Screens) -> None:
+    area = "05443"
+    parts = {f"{area}@month": {kpi: msgspec.structs.replace(t, area=area) for kpi, t in screens.snapshot.tiles.items()}, "@month": screens.snapshot.tiles}
+    by_area = {f"{kpi}@month": values for kpi, values in screens.snapshot.by_area.items()}
+    screens.snapshot = msgspec.structs.replace(screens.snapshot, parts=parts, by_area=by_area)
+    page = open_page("/?lang=vi&period=month")
+    expect(page.locator(".periods [aria-current]")).to_have_text("Tháng")
+    page.locator("#tile-dossiers_received_today a").click()
+    page.wait_for_url("**/kpi/dossiers_received_today?lang=vi&period=month")
+    expect(page.locator("h1")).to_have_text("Hồ sơ tiếp nhận")  # of the month, not of today
+    page.locator(f".rank[data-area='{area}'] a").click()
+    page.wait_for_url(f"**/kpi/dossiers_received_today?lang=vi&area={area}&period=month")
+    expect(page.locator(".rank-here")).to_have_attribute("data-area", area)
+    page.locator("#kpi-events summary").first.click()
+    expect(page.locator("#kpi-events code").first).to_be_visible()
+    page.go_back()
+    page.wait_for_url("**/kpi/dossiers_received_today?lang=vi&period=month")
+    page.go_back()
+    page.wait_for_url("**/?lang=vi&period=month")
+    expect(page.locator("#tile-dossiers_received_today")).to_have_attribute("data-value", "1284")
+
+
+def test_the_picker_writes_area_and_days_into_the_address(open_page: OpenPage, screens: Screens) -> None:
+    page = open_page("/?lang=vi")
+    page.locator("select[name=area]").select_option("song-cong")
+    page.wait_for_url("**/?lang=vi&area=song-cong")
+    expect(page.locator("h1")).to_contain_text("Khu vực Sông Công")
+    page.locator(".picker-days summary").click()
+    page.locator("input[type=date]").first.fill("2026-11-01")
+    page.locator("input[type=date]").last.fill("2026-11-15")
+    page.locator(".picker-days button").click()
+    page.wait_for_url("**/?lang=vi&area=song-cong&period=2026-11-01..2026-11-15")
+
+
+def test_tiles_of_a_row_are_of_one_height(open_page: OpenPage, screens: Screens) -> None:
+    page = open_page("/?lang=vi")
+    page.wait_for_selector(".tile .value-number")
+    for width, height in [(820, 1180), (1920, 1080)]:
+        page.set_viewport_size({"width": width, "height": height})
+        assert len(page.evaluate("[...new Set([...document.querySelectorAll('.tile')].map((tile) => Math.round(tile.getBoundingClientRect().height)))]")) == 1
 
 
 def test_it_switches_the_language_and_keeps_the_page(open_page: OpenPage, screens: Screens) -> None:

@@ -53,7 +53,7 @@ def test_it_carries_what_a_machine_may_read(place: Place) -> None:
 
 def test_it_shows_value_parts_change_and_target() -> None:
     t = msgspec.structs.replace(TILES["dossiers_on_time_rate"], delta=Delta(-1.2, "previous_period"))
-    assert shown(t, "page")[1] == "Tỷ lệ hồ sơ giải quyết đúng hạn 96,5 % 1.149/1.190 −1,2 điểm % so với hôm qua mục tiêu 98,0% mới 14:31"
+    assert shown(t, "page")[1] == "Tỷ lệ hồ sơ giải quyết đúng hạn 96,5 % −1,2 điểm % so với hôm qua mục tiêu 98,0% hôm nay, đang tính 1.149/1.190 mới 14:31"
     assert shown(t, "wall", "en")[1] == "Dossiers resolved on time 96.5 % −1.2 pts vs yesterday live 14:31 1,149/1,190"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import msgspec
 import pytest
 from dash.development.base_component import Component
 
-from dashboards.app import page_at
+from dashboards.app import made, page_at
 from dashboards.context import Context
 from dashboards.figures.parts import to_json
+from dashboards.figures.tile import titled
 from dashboards.leaders import kpi as kpi_page
 from dashboards.leaders import page as leaders_page
 from dashboards.operations import page as operations_page
+from dashboards.state import State
 from dashboards.wall import page as wall_page
 from dashboards.wall.scene import load, read
 from dashboards.words import LANGS, Lang
@@ -48,9 +51,9 @@ def pages(lang: Lang) -> list[tuple[Component, Render]]:
     return [
         (wall_page.layout(one, CONTEXT, lang), wall_page.render(one, CONTEXT, lang)),
         (wall_page.layout(all_, CONTEXT, lang), wall_page.render(all_, CONTEXT, lang)),
-        (leaders_page.layout(CONTEXT, lang), leaders_page.render(CONTEXT, lang)),
+        (leaders_page.layout(CONTEXT, State(lang)), leaders_page.render(CONTEXT, State(lang))),
         (operations_page.layout(CONTEXT, lang), operations_page.render(CONTEXT, lang)),
-        (kpi_page.layout("incidents_open", CONTEXT, lang), kpi_page.render("incidents_open", CONTEXT, lang)),
+        (kpi_page.layout("incidents_open", CONTEXT, State(lang)), kpi_page.render("incidents_open", CONTEXT, State(lang))),
     ]
 
 
@@ -70,7 +73,7 @@ def test_it_renders_the_same_snapshot_the_same_way() -> None:
 
 
 def test_it_shows_every_kpi_in_use_to_leaders() -> None:
-    places = set(ids(leaders_page.layout(CONTEXT, "vi")))
+    places = set(ids(leaders_page.layout(CONTEXT, State("vi"))))
     assert {f"tile-{kpi}" for kpi in CONTEXT.kpis} <= places
 
 
@@ -110,12 +113,61 @@ def test_it_names_file_and_line_of_an_area_that_is_none(tmp_path: Path) -> None:
     [("/", "leaders:vi"), ("/wall", "wall:vi"), ("/wall/overview", "wall/overview:vi"), ("/operations", "operations:vi"), ("/kpi/incidents_open", "kpi/incidents_open:vi")],
 )
 def test_it_finds_the_page_of_an_address(path: str, found: str) -> None:
-    assert next(nodes(page_at(path, "vi", CONTEXT, SCENES)))["data-view"] == found
+    assert next(nodes(page_at(path, "", CONTEXT, SCENES)))["data-view"] == found
+
+
+def test_the_address_carries_area_and_period_of_a_page() -> None:
+    page = page_at("/", "?lang=en&area=song-cong&period=month", CONTEXT, SCENES)
+    assert next(nodes(page))["data-view"] == "leaders:en?song-cong@month"
+    links = [props["href"] for props in nodes(page) if "href" in props]
+    assert "/?lang=en&area=song-cong&period=quarter" in links  # another period of the same area
+    assert "/api/kpis.csv?lang=en&area=song-cong&period=month" in links  # the file says what the screen says
+    assert "/?lang=vi&area=song-cong&period=month" in links  # the other language shows the same
+
+
+def test_a_page_of_an_area_and_a_period_shows_their_tiles_and_leads_on_in_the_same_state() -> None:
+    found = made("leaders:vi?song-cong@month", CONTEXT)
+    assert found
+    render, _, of_parts = found
+    assert list(of_parts) == ["song-cong@month"]
+    shown = province.snapshot()
+    part = {kpi: msgspec.structs.replace(t, value=7.0) for kpi, t in shown.tiles.items()}
+    props = render(msgspec.structs.replace(shown, parts={"song-cong@month": part}))
+    assert props["tile-incidents_open"]["data-value"] == "7"
+    assert "/kpi/incidents_open?lang=vi&area=song-cong&period=month" in json.dumps(props["tile-incidents_open"])
+
+
+@pytest.mark.parametrize("name", ["leaders:vi?nowhere", "leaders:vi?@never", "kpi/nowhere:vi", "kpi/incidents_open:fr", "leaders:vi?@2026-12-31..2026-01-01"])
+def test_there_is_no_page_of_what_is_not_there(name: str) -> None:
+    assert made(name, CONTEXT) is None
+
+
+@pytest.mark.parametrize(
+    ("search", "says"),
+    [("?area=5443", "did a spreadsheet drop the leading zero of 05443?"), ("?period=2026-13-01", "period='2026-13-01' is none"), ("?period=1026-01-01..2026-01-01", "at most ten years")],
+)
+def test_an_address_that_makes_no_sense_is_answered_by_a_sentence(search: str, says: str) -> None:
+    assert says in str(to_json(page_at("/", search, CONTEXT, SCENES)))
+
+
+def test_what_needs_attention_stands_first_alarms_before_the_rest() -> None:
+    props = leaders_page.render(CONTEXT, State("vi"))(province.snapshot())
+    lines = [node for node in nodes(props["attention"]["children"]) if "data-attention" in node]
+    statuses = [province.snapshot().tiles[node["data-attention"]].status for node in lines]
+    assert 0 < len(lines) <= leaders_page.MOST and set(statuses) <= {"alarm", "watch"}
+    assert statuses == sorted(statuses)  # "alarm" before "watch"
+
+
+def test_a_figure_of_a_month_is_not_called_todays() -> None:
+    t = province.snapshot().tiles["dossiers_received_today"]
+    assert titled(t, "vi") == "Hồ sơ tiếp nhận trong ngày"
+    month = msgspec.structs.replace(t, period=msgspec.structs.replace(t.period, start=t.period.end - timedelta(days=30)))
+    assert (titled(month, "vi"), titled(month, "en")) == ("Hồ sơ tiếp nhận", "Dossiers received")
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/wall/nowhere", "/kpi/nowhere"])
 def test_it_says_when_there_is_no_such_page(path: str) -> None:
-    page = page_at(path, "en", CONTEXT, SCENES)
+    page = page_at(path, "?lang=en", CONTEXT, SCENES)
     assert "data-view" not in next(nodes(page))
     assert "There is no" in str(to_json(page))
 

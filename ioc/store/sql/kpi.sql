@@ -109,4 +109,5 @@ CROSS JOIN LATERAL (
 SELECT feed, subject, metric, time, received_at, id, source, data
 FROM event
 WHERE feed = %(feed)s AND kind = ANY(%(kinds)s::int[]) AND (metric = '' OR metric = ANY(%(metrics)s::text[])) AND received_at <= %(at)s
+  AND (%(areas)s::text[] IS NULL OR area = ANY(%(areas)s::text[]))
 ORDER BY received_at DESC LIMIT %(limit)s

@@ -1,0 +1,67 @@
+"""Area and period of a page: periods as links, area and days as a form. `assets/picker.js` makes the form's fields.
+
+Dash has no plain form fields; those of the browser are known to every phone, keyboard and screen reader.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards.context import Context
+from dashboards.state import State, address
+from dashboards.words import Lang, pick, say
+
+PERIODS: tuple[str, ...] = ("", "week", "month", "quarter", "year", "ytd")
+
+
+def picker(path: str, state: State, context: Context, periods: Sequence[str] = PERIODS) -> Component:
+    """Return the row that changes area and period; every choice is an address."""
+    lang = state.lang
+    known = state.period in (*PERIODS, "today", "day")
+    links = [
+        html.A(
+            say(f"period.{name or 'own'}", lang),
+            href=address(path, replace(state, period=name)),
+            **({"aria-current": "true"} if state.period == name or (name == "" and state.period in ("today", "day")) else {}),
+        )
+        for name in periods
+    ]
+    form = {
+        "action": path, "lang": lang, "area": state.area, "period": state.period if not known else "", "more": dict(state.more),
+        "areas": choices(context, lang), "words": {name: say(f"picker.{name}", lang) for name in ("area", "from", "to", "show", "days")},
+        "keep": state.period if known else "",
+    }  # fmt: skip
+    return html.Div(
+        [
+            html.Nav(links, className="periods", **{"aria-label": say("picker.period", lang)}),
+            html.Div(className="picker-form", **{"data-picker": json.dumps(form, ensure_ascii=False)}),
+        ],
+        className="picker",
+    )
+
+
+def choices(context: Context, lang: Lang) -> list[tuple[str, list[list[str]]]]:
+    """Return the areas as groups of [code, name]: the province, its groups, its communes by name."""
+    groups = [[g.group, pick(g.title, lang)] for g in context.config.province.groups]
+    communes = [[code, area.name if lang == "vi" else area.name_en] for code, area in context.areas.communes.items()]
+    return [
+        ("", [["", say("picker.province", lang, name=context.province(lang))]]),
+        *([(say("picker.groups", lang), groups)] if groups else []),
+        (say("picker.communes", lang), sorted(communes, key=lambda pair: pair[1])),
+    ]
+
+
+def part_name(code: str, context: Context, lang: Lang) -> str:
+    """Return the name of the province ("" or its code), a group or a commune."""
+    if code in ("", context.areas.province):
+        return context.province(lang)
+    for group in context.config.province.groups:
+        if group.group == code:
+            return pick(group.title, lang)
+    area = context.areas.communes.get(code)
+    return code if area is None else area.name if lang == "vi" else area.name_en

@@ -1,0 +1,58 @@
+"""A KPI over its last periods: columns for what adds up, a line for rates and ranks; the first and the last period named.
+
+The points are the tile's spark, so the last one is the tile's number. A period that still runs is hatched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards.figures.numbers import in_words, period_words, plain
+from dashboards.figures.spark import spark
+from dashboards.words import Lang, say
+from ioc.kpi.tile import Tile
+
+_ADDS_UP = ("sum", "count_now")
+
+
+def trend(t: Tile, title: str, spans: Sequence[tuple[date, date]], lang: Lang) -> list[Component]:
+    """Return the figure and its legend. `spans`: first and last day of each point's period, as many as `t.spark` has."""
+    known = [value for value in t.spark if value is not None]
+    if len(known) < 2:
+        return [html.Div(say("kpi.no_trend", lang), className="rank-none")]
+    names = [period_words(lo, hi + timedelta(days=1), lang) for lo, hi in spans]
+    label = say("trend", lang, title=title)
+    figure: Component | None
+    if t.kind in _ADDS_UP and min(known) >= 0:
+        figure = _columns(t, names, label, lang)
+    else:
+        figure = spark(t.spark, label, "light", width=640, height=150)
+    low, high = (in_words(value, t.unit, lang, t.decimals) for value in (min(known), max(known)))
+    first = next(i for i, value in enumerate(t.spark) if value is not None)
+    ends = html.Div([html.Span(names[0] if t.kind in _ADDS_UP else names[first]), html.Span(names[-1])], className="trend-ends")
+    return [figure, ends, _points(t, names, lang), html.Div(say("kpi.range", lang, low=low, high=high), className="rank-none")]
+
+
+def _columns(t: Tile, names: Sequence[str], label: str, lang: Lang) -> Component:
+    top = max(value for value in t.spark if value is not None) or 1.0
+    last = len(t.spark) - 1
+    columns = []
+    for i, (value, name) in enumerate(zip(t.spark, names, strict=True)):
+        said = name + ": " + (say("no_data", lang) if value is None else in_words(value, t.unit, lang, t.decimals))
+        running = " column-running" if i == last and not t.period.complete and t.kind != "count_now" else ""
+        height = 0.0 if value is None else 100 * value / top
+        columns.append(html.Span(html.Span(className=f"column{running}", style={"height": f"{height:.1f}%"}), className="column-place", title=said, **{"data-value": plain(value)}))
+    return html.Div(columns, className="columns", role="img", **{"aria-label": label})
+
+
+def _points(t: Tile, names: Sequence[str], lang: Lang) -> Component:
+    """The same points as a table: for screen readers, and for whoever wants the figures."""
+    rows = [
+        html.Tr([html.Th(name, scope="row"), html.Td(say("no_data", lang) if value is None else in_words(value, t.unit, lang, t.decimals), className="number", **{"data-point": plain(value)})])
+        for name, value in zip(names, t.spark, strict=True)
+    ]
+    return html.Details([html.Summary(say("kpi.points", lang)), html.Table(html.Tbody(rows[::-1]), className="table")], className="trend-points")
