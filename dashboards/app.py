@@ -50,7 +50,10 @@ class Views(Protocol):
     version: str
     snapshot: Snapshot
 
-    def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None: ...
+    def add_view(
+        self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None,
+        of_courses: Mapping[str, Iterable[str]] | None = None,
+    ) -> None: ...  # fmt: skip
     def add_maker(self, make: Maker) -> None: ...
 
 
@@ -119,8 +122,7 @@ def _register(hub: Views, context: Context, scenes: Mapping[str, Scene]) -> None
     for lang in LANGS:
         turns = [[scene] for scene in scenes.values()]
         for turn in [*turns, list(scenes.values())] if len(turns) > 1 else turns:
-            mapped = list(dict.fromkeys(scene.map.kpi for scene in turn if scene.map))
-            hub.add_view(wall_page.view_name(turn, lang), wall_page.render(turn, context, lang), mapped, wall_page.of_parts(turn))
+            hub.add_view(wall_page.view_name(turn, lang), wall_page.render(turn, context, lang), wall_page.of_areas(turn), wall_page.of_parts(turn), wall_page.of_courses(turn))
     hub.add_maker(lambda name: made(name, context))
 
 

@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -36,8 +36,8 @@ from ioc.kpi import freshness
 from ioc.kpi.asked import Asked, period_of
 from ioc.kpi.catalogue import Period
 from ioc.kpi.engine import Days
+from ioc.kpi.tile import History, Tile, Words
 from ioc.kpi.tile import State as Freshness
-from ioc.kpi.tile import Tile, Words
 from ioc.store import status
 from ioc.store.migrate import Server, server
 from ioc.store.reader import Reader, snapshot
@@ -49,6 +49,7 @@ TICK_S = 1.0  # feeds fall silent, cases fall due: looked at once a second witho
 HEARTBEAT_S = 2.0
 QUEUE = 4  # messages a slow viewer may be behind; then it gets a snapshot instead
 POINTS_EVERY_S = 2.0  # the map's points are many; they may be this old
+COURSE_EVERY_S = 60.0  # what lies before a tile's spark hardly changes: late events, and midnight
 RATE_WINDOW_S = 60.0
 
 
@@ -104,6 +105,7 @@ class Snapshot(Struct, frozen=True):
 
     `by_area`: KPI (or KPI@PERIOD) -> commune code -> value; `parts`: what was asked (AREA, AREA@PERIOD, @PERIOD; see
     ioc/kpi/asked.py) -> KPI -> tile, for the parts of the province and the periods a screen shows.
+    `courses`: area ("" the province) -> KPI -> its longer past, for charts. A chart's newest points are its tile's spark.
     """
 
     seq: int
@@ -115,6 +117,7 @@ class Snapshot(Struct, frozen=True):
     points: list[Point]
     services: dict[str, Any]  # database, broker, ingest: as in /healthz
     parts: dict[str, dict[str, Tile]] = {}
+    courses: dict[str, dict[str, History]] = {}
 
 
 Props: TypeAlias = dict[str, dict[str, Any]]  # component id -> property -> JSON value
@@ -131,6 +134,7 @@ class Evaluator(Protocol):
         self, reader: Reader, kpis: Iterable[str], *, area: str | None = None, at: datetime, days: Days | None = None, period: Period | None = None
     ) -> dict[str, Tile]: ...
     def by_area(self, reader: Reader, kpi: str, at: datetime, *, days: Days | None = None, period: Period | None = None) -> dict[str, float | None]: ...
+    def history(self, reader: Reader, kpis: Iterable[str], *, area: str | None = None, at: datetime) -> dict[str, History]: ...
     def depends_on(self, changed: dict[str, list[str]]) -> set[str]: ...
     def next_change(self, reader: Reader, now: datetime) -> datetime | None: ...
 
@@ -157,12 +161,16 @@ class View:
     `parts` is changed and read on the event loop only.
     """
 
-    def __init__(self, name: str, render: Render, by_area: Iterable[str], of_parts: Mapping[str, Iterable[str]] | None = None, version: str = __version__) -> None:
+    def __init__(
+        self, name: str, render: Render, by_area: Iterable[str], of_parts: Mapping[str, Iterable[str]] | None = None, version: str = __version__,
+        of_courses: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.version = version
         self.render = render
         self.by_area = tuple(by_area)
         self.of_parts = {area: tuple(kpis) for area, kpis in (of_parts or {}).items()}
+        self.of_courses = {area: tuple(kpis) for area, kpis in (of_courses or {}).items()}
         self.viewers: set[Viewer] = set()
         self.parts: dict[str, str] = {}  # component id -> its props as JSON
         self.seq = 0
@@ -226,15 +234,20 @@ class Hub:
         self._server: Server | None = None
         self._points_at = 0.0
         self._points_dirty = True
+        self._courses_at = 0.0
+        self._courses_day: date | None = None
         self._history: dict[str, deque[tuple[float, int]]] = {}
         self._down = False
         now = clock()
         self.snapshot = Snapshot(seq=0, now=now, tiles={}, by_area={}, feeds=[], ticker=[], points=[], services={})
 
-    def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None:
+    def add_view(
+        self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None,
+        of_courses: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:  # fmt: skip
         """Register a page. `by_area`: the KPIs (KPI@PERIOD) whose value by commune its map or rankings show; `of_parts`:
-        area (AREA@PERIOD) -> the KPIs of which it shows that tile."""
-        self._views = self._views | {name: View(name, render, by_area, of_parts, self.version)}
+        area (AREA@PERIOD) -> the KPIs of which it shows that tile; `of_courses`: area ("" the province) -> those whose past its charts draw."""
+        self._views = self._views | {name: View(name, render, by_area, of_parts, self.version, of_courses)}
 
     def add_maker(self, make: Maker) -> None:
         """Register pages too many to hold, such as one of every area and period: each is made when somebody opens it."""
@@ -333,13 +346,14 @@ class Hub:
             wanted = {k for view in watched for k in view.by_area}
             areas = {k: old.by_area[k] if k in old.by_area and Asked.read(k).area not in kpis else self._by_area(reader, k, now) for k in wanted}
             parts = self._parts(reader, watched, kpis, now)
+            courses = self._courses(reader, watched, now)
             names = [feed.feed for feed in self._config.feeds]
             ticker = [TickerItem(**row) for row in status.ticker(reader, names, now)] if moved else old.ticker
             self._points_dirty |= moved
             places = self._points(reader, now) if self._points_dirty and time.monotonic() - self._points_at > POINTS_EVERY_S else old.points
             services = self._services(reader.conn, now)
             following = self._engine.next_change(reader, now) if moved or due is None else due
-        self.snapshot = Snapshot(old.seq + 1, now, tiles, areas, feeds, ticker, places, services, parts)
+        self.snapshot = Snapshot(old.seq + 1, now, tiles, areas, feeds, ticker, places, services, parts, courses)
         self._show()
         return following
 
@@ -364,6 +378,23 @@ class Hub:
         kpi, written = Asked.read(name)
         period, days = period_of(written, local_day(now, self._zone))
         return self._engine.by_area(reader, kpi, now, days=days, period=period)
+
+    def _courses(self, reader: Reader, watched: list[View], now: datetime) -> dict[str, dict[str, History]]:
+        """Return the pasts that somebody watches; looked at anew each minute, and when the day changes."""
+        wanted: dict[str, set[str]] = {}
+        for view in watched:
+            for area, kpis in view.of_courses.items():
+                wanted.setdefault(area, set()).update(kpis)
+        today = local_day(now, self._zone)
+        old = self.snapshot.courses
+        if time.monotonic() - self._courses_at > COURSE_EVERY_S or today != self._courses_day:
+            self._courses_at, self._courses_day, old = time.monotonic(), today, {}
+        found = {}
+        for area, of_area in wanted.items():
+            had = old.get(area, {})
+            asked = sorted(of_area - had.keys())
+            found[area] = had | (self._engine.history(reader, asked, area=area or None, at=now) if asked else {})
+        return found
 
     def _tick_without_database(self) -> None:
         """Feeds grow old even when we cannot ask."""

@@ -3,7 +3,7 @@
 (function () {
   "use strict";
 
-  const LINES = ".wall .tile-head, .wall .tile-main, .wall .tile-foot";
+  const LINES = ".wall .tile-head, .wall .tile-main, .wall .tile-foot, .wall .chart-head, .wall .chart-foot, .wall .flow";
   const LEAST = 0.6;
   let waiting = false;
 
@@ -30,7 +30,7 @@
   }
 
   new MutationObserver((changes) => {
-    const wall = document.querySelector(".wall .tiles");
+    const wall = document.querySelector(".wall .wall-left");
     if (wall && changes.some((change) => wall.contains(change.target))) soon();
   }).observe(document, { childList: true, subtree: true, characterData: true });
   window.addEventListener("resize", soon);

@@ -110,7 +110,7 @@
 
   function hidden(id) {
     const node = document.getElementById(id);
-    return node !== null && node.classList.contains("tile") && node.closest(".wall") !== null && getComputedStyle(node).display === "none";
+    return node !== null && (node.classList.contains("tile") || node.classList.contains("chart")) && node.closest(".wall") !== null && getComputedStyle(node).display === "none";
   }
 
   // What a component says of itself, also while it waits for its scene.

@@ -52,11 +52,30 @@
 
   function pointRows(points, spec) {
     const [west, south, east, north] = bounds(spec);
-    return (points || []).filter(([lon, lat]) => lon >= west && lon <= east && lat >= south && lat <= north).map(([lon, lat, style, , n]) => {
+    const mine = part();
+    const shown = (points || []).filter(([lon, lat]) => lon >= west && lon <= east && lat >= south && lat <= north && (!mine || mine.some((ring) => inside(ring, lon, lat))));
+    return shown.map(([lon, lat, style, , n]) => {
       const s = spec.styles[style];
       const scale = (text / 100) * (n > 1 ? 1 + 0.35 * Math.log2(n) : 1); // a group of points: its area grows slower than its number
       return { position: [lon, lat], fill: s.fill, line: s.line, radius: s.radius * scale, width: s.width * scale };
     });
+  }
+
+  // The outlines of the part of the province the scene is about; null when it is about all of it.
+  function part() {
+    const codes = (scene() || {}).codes;
+    if (!codes) return null;
+    const rings = shapes.features.filter((feature) => codes.includes(feature.properties.code)).map((feature) => feature.geometry);
+    return rings.flatMap((shape) => (shape.type === "Polygon" ? [shape.coordinates[0]] : shape.coordinates.map((polygon) => polygon[0])));
+  }
+
+  function inside(ring, lon, lat) {
+    let found = false;
+    for (let i = 0, j = ring.length - 1; i < ring.length; j = i, i += 1) {
+      const [[x, y], [u, v]] = [ring[i], ring[j]];
+      if (y > lat !== v > lat && lon < ((u - x) * (lat - y)) / (v - y) + x) found = !found;
+    }
+    return found;
   }
 
   // Names come most important first; one that would touch an earlier one is left out.

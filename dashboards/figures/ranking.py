@@ -30,24 +30,25 @@ def ranking(
     for i, (value, code) in enumerate(known[:most], start=1):
         if i == 1 or value != known[i - 2][0]:
             place = i
-        row = _row(place, area_name(code, areas, lang), code, value, abs(value) / top, unit, decimals, lang, link(code) if link else "")
+        line = row(str(place), area_name(code, areas, lang), code, value, abs(value) / top, in_words(value, unit, lang, decimals), link(code) if link else "")
         if code == here:
-            row.className += " rank-here"
-        rows.append(row)
+            line.className += " rank-here"
+        rows.append(line)
     without = len(areas.communes) - len(known)
     if without and most is None:
         rows.append(html.Div(say("kpi.areas_without", lang, n=without), className="rank-none"))
     return rows
 
 
-def _row(place: int, name: str, code: str, value: float, share: float, unit: str, decimals: int, lang: Lang, link: str) -> Component:
+def row(place: str, name: str, code: str, value: float, share: float, text: str, link: str = "") -> Component:
+    """A line of a ranking: place, name, a bar of `share` (0 to 1), `text`."""
     # The bar is a meter: its length is in an attribute, so no inline style is needed.
     return html.Div(
         [
-            html.Span(str(place), className="rank-place"),
+            html.Span(place, className="rank-place"),
             html.A(name, href=link, className="rank-name") if link else html.Span(name, className="rank-name"),
             html.Meter(value=str(round(share, 4)), min="0", max="1", className="rank-bar", **{"aria-hidden": "true"}),
-            html.Span(in_words(value, unit, lang, decimals), className="rank-value"),
+            html.Span(text, className="rank-value"),
         ],
         className="rank",
         **{"data-area": code, "data-value": plain(value)},

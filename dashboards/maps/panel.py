@@ -55,7 +55,9 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
     for scene in scenes:
         scene_map = _map_of(scene)
         tile = snapshot.tiles.get(scene_map.kpi)
-        values = snapshot.by_area.get(scene_map.kpi, {})
+        codes = context.parts[scene.area] if scene.area else tuple(context.areas.communes)
+        every = snapshot.by_area.get(scene_map.kpi, {})
+        values = {code: every.get(code) for code in codes}  # a part of the province has classes of its own
         edges = breaks(values.values(), whole=whole_numbers(tile))
         unit, decimals = (tile.unit, tile.decimals) if tile else ("1", 0)
         areas[scene.name] = {
@@ -63,7 +65,7 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
             "state": tile.quality.state if tile else "never",
             "as_of": iso(tile.as_of) if tile else "",
             "label": say("map.label", lang, title=pick(tile.title, lang)) if tile else say("map", lang),
-            "classes": {code: _shade(values.get(code), edges) for code in context.areas.communes},
+            "classes": {code: _shade(value, edges) for code, value in values.items()},
         }
         legends.append(html.Div(_legend(scene_map, tile, values, edges, snapshot, context, lang), className="legend-of", **{"data-for": scene.name}))
         rankings.append(html.Div(ranking(values, context.areas, unit, decimals, lang, most=10), className="ranking-of", **{"data-for": scene.name}))
@@ -103,7 +105,7 @@ def _legend(
     head: list[Component] = []
     if tile is not None:
         head = [html.Span(_title(tile, lang)), state_chip(tile.quality.state, lang, clock_time(tile.as_of, snapshot.now, context.zone, lang))]
-        side.append(html.Div(_steps(tile, values, edges, context, lang), className="legend-steps"))
+        side.append(html.Div(_steps(tile, values, edges, lang), className="legend-steps"))
     side.append(html.Div(_symbols(scene_map, snapshot, context.shapes["bounds"], lang), className="legend-symbols"))
     note = [html.Div(say("map.approximate", lang), className="legend-note")] if context.shapes["approximate"] else []
     return [html.Div(head, className="legend-title"), html.Div(side, className="legend-side"), *note]
@@ -114,7 +116,7 @@ def _title(tile: Tile, lang: Lang) -> str:
     return f"{title} ({unit})" if unit and unit.lower() not in title.lower() else title
 
 
-def _steps(tile: Tile, values: Mapping[str, float | None], edges: list[float], context: Context, lang: Lang) -> list[Component]:
+def _steps(tile: Tile, values: Mapping[str, float | None], edges: list[float], lang: Lang) -> list[Component]:
     """A line a class, the highest first, and one for communes without a value when there are any."""
     decimals = 0 if all(edge == int(edge) for edge in edges) else max(tile.decimals, 1)
     known = [value for value in values.values() if value is not None]
@@ -122,7 +124,7 @@ def _steps(tile: Tile, values: Mapping[str, float | None], edges: list[float], c
     if known:
         steps = ranges(edges, whole=whole_numbers(tile))
         lines = [_step(f"swatch-{shade(i, len(steps))}", _range(low, high, known[0], decimals, lang)) for i, (low, high) in enumerate(steps)][::-1]
-    if len(known) < len(context.areas.communes):
+    if len(known) < len(values):
         lines.append(_step("swatch-none", say("map.no_data", lang)))
     return lines
 

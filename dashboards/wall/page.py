@@ -9,15 +9,16 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.context import Context
-from dashboards.figures import header
+from dashboards.figures import charts, header
 from dashboards.figures.feeds import feed_strip
 from dashboards.figures.parts import props_of, to_json
-from dashboards.figures.ticker import ticker
+from dashboards.figures.ticker import area_name, ticker
 from dashboards.figures.tile import empty_tile, tile, tile_id
 from dashboards.maps import panel
 from dashboards.wall import past
-from dashboards.wall.scene import Scene
+from dashboards.wall.scene import Chart, Scene
 from dashboards.words import Lang, pick, say
+from ioc.kpi.tile import Tile
 from ioc.live import Props, Render, Snapshot
 
 # Height of a letter as a share of the viewing distance.
@@ -77,6 +78,7 @@ def _turn(scene: Scene, context: Context, lang: Lang) -> dict[str, object]:
         "tiles": [{"kpi": kpi, "id": tile_id(kpi, scene.area), "title": pick(context.kpis[kpi].title, lang)} for kpi in scene.tiles],
         "columns": scene.columns,
         "columns_wide": scene.columns_wide,
+        "charts": [chart_id(chart, scene.area) for chart in scene.charts],
         "dwell_s": scene.dwell_s or context.config.scenes.dwell_s,
         "hours": scene.schedule.hours,
         "days": scene.schedule.days,
@@ -116,6 +118,8 @@ def _header(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
 def _body(scenes: Sequence[Scene], context: Context, lang: Lang) -> list[Component]:
     tiles = html.Section([empty_tile(kpi, lang, area) for kpi, area in _tiles(scenes)], className="tiles")
     left: list[Component] = [tiles]
+    if drawn := _charts(scenes):
+        left.append(html.Section([html.Div(id=name, className="chart", **charts.attributes(chart.chart, [])) for name, (chart, _) in drawn.items()], className="charts"))
     if any(scene.feeds for scene in scenes):
         left.append(html.Section(id="feeds", className="feed-strip", **{"aria-label": say("feeds", lang)}))
     right: list[Component] = []
@@ -134,12 +138,38 @@ def _tiles(scenes: Sequence[Scene]) -> list[tuple[str, str | None]]:
     return list(dict.fromkeys((kpi, scene.area) for scene in scenes for kpi in scene.tiles))
 
 
+def chart_id(chart: Chart, area: str | None) -> str:
+    """Return the id of a chart: the same for the same chart on two scenes."""
+    own = [chart.chart, *chart.of, *([chart.order, str(chart.most)] if chart.chart == "ranking" else []), *([area] if area else [])]
+    return "chart-" + "-".join(own)
+
+
+def _charts(scenes: Sequence[Scene]) -> dict[str, tuple[Chart, str | None]]:
+    """Return id -> (chart, area) of all scenes, each once."""
+    return {chart_id(chart, scene.area): (chart, scene.area) for scene in scenes for chart in scene.charts}
+
+
+def of_areas(scenes: Sequence[Scene]) -> list[str]:
+    """Return the KPIs whose values by commune the scenes' maps and rankings show."""
+    mapped = [scene.map.kpi for scene in scenes if scene.map]
+    return list(dict.fromkeys(mapped + [kpi for scene in scenes for chart in scene.charts if chart.chart == "ranking" for kpi in chart.of]))
+
+
+def of_courses(scenes: Sequence[Scene]) -> dict[str, list[str]]:
+    """Return area ("" the province) -> KPIs whose past the scenes' charts draw."""
+    found: dict[str, list[str]] = {}
+    for chart, area in _charts(scenes).values():
+        if chart.chart in ("trend", "calendar"):
+            found.setdefault(area or "", []).extend(chart.of)
+    return found
+
+
 def of_parts(scenes: Sequence[Scene]) -> dict[str, list[str]]:
     """Return area -> KPIs of the scenes that show a part of the province."""
     found: dict[str, list[str]] = {}
-    for kpi, area in _tiles(scenes):
-        if area is not None:
-            found.setdefault(area, []).append(kpi)
+    for kpi, area in [*_tiles(scenes), *((kpi, area) for chart, area in _charts(scenes).values() for kpi in chart.of)]:
+        if area is not None and kpi not in found.setdefault(area, []):
+            found[area].append(kpi)
     return found
 
 
@@ -151,6 +181,7 @@ def render(scenes: Sequence[Scene], context: Context, lang: Lang) -> Render:
     """Return the function that turns a snapshot into these scenes' properties."""
     titles = context.feed_titles(lang)
     mapped = [scene for scene in scenes if scene.map]
+    drawn = _charts(scenes)
 
     def props(snapshot: Snapshot) -> Props:
         out: Props = {}
@@ -158,6 +189,10 @@ def render(scenes: Sequence[Scene], context: Context, lang: Lang) -> Render:
             tiles = snapshot.tiles if area is None else snapshot.parts.get(area, {})
             if (value := tiles.get(kpi)) is not None:
                 out[tile_id(kpi, area)] = props_of(tile(value, lang, snapshot.now, context.zone, titles, "wall"))
+        for name, (chart, area) in drawn.items():
+            tiles = snapshot.tiles if area is None else snapshot.parts.get(area, {})
+            if all(kpi in tiles for kpi in chart.of):
+                out[name] = _chart(chart, area, [tiles[kpi] for kpi in chart.of], snapshot, context, lang)
         if any(scene.feeds for scene in scenes):
             out["feeds"] = {"children": to_json(feed_strip(snapshot.feeds, lang, snapshot.now, context.zone))}
         if lines := _lines(scenes):
@@ -167,3 +202,23 @@ def render(scenes: Sequence[Scene], context: Context, lang: Lang) -> Render:
         return out
 
     return props
+
+
+def _chart(chart: Chart, area: str | None, tiles: list[Tile], snapshot: Snapshot, context: Context, lang: Lang) -> dict[str, object]:
+    """Return the properties of a chart's root."""
+    now, zone, first = snapshot.now, context.zone, tiles[0]
+    past = snapshot.courses.get(area or "", {}).get(first.kpi)
+    match chart.chart:
+        case "trend":
+            inside = charts.trend(first, past, lang, now, zone)
+        case "calendar":
+            inside = charts.calendar(first, past, lang, now, zone)
+        case "ranking":
+            codes = context.parts[area] if area else tuple(context.areas.communes)
+            names = {code: area_name(code, context.areas, lang) for code in codes}
+            inside = charts.ranked(first, snapshot.by_area.get(first.kpi, {}), names, lang, now, zone, chart.most, chart.order == "lowest")
+        case "flow":
+            inside = charts.flow(tiles, lang, now, zone, pick(chart.title, lang) if chart.title else "")
+        case "bars":
+            inside = charts.bars(pick(chart.title, lang) if chart.title else "", tiles, lang, now, zone)
+    return {"children": to_json(inside), "className": f"chart chart-{chart.chart} state-{charts.worst(tiles).quality.state}"} | charts.attributes(chart.chart, tiles)

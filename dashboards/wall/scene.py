@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ioc.config import Words, line_of
 from ioc.errors import UserError
+from ioc.kpi.catalogue import Kpi
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _OURS = Path(__file__).parent.parent / "scenes"
@@ -26,6 +27,31 @@ class SceneMap(_Model):
     incidents: bool = Field(True, description="Draw the open incidents.")
     assets: bool = Field(True, description="Draw facilities and schools.")
     feeds: list[str] = Field(default_factory=list, description="Draw only cases and assets of these feeds; without it, of all.")
+
+
+class Chart(_Model):
+    """A chart beside the tiles. trend, calendar and ranking are of one KPI; flow and bars of several."""
+
+    chart: Literal["trend", "calendar", "ranking", "flow", "bars"]
+    kpi: str | None = Field(None, description="The KPI of a trend, calendar or ranking.")
+    kpis: list[str] = Field(default_factory=list, max_length=12, description="The KPIs of a flow (came, lies there, went) or of bars (one unit).")
+    title: Words | None = Field(None, description="Of bars and flow; without it, what the KPIs' titles have in common.")
+    most: int = Field(8, ge=1, le=20, description="Areas of a ranking.")
+    order: Literal["highest", "lowest"] = Field("highest", description="Which areas a ranking shows.")
+
+    @property
+    def of(self) -> list[str]:
+        """The KPIs it shows."""
+        return [self.kpi] if self.kpi else self.kpis
+
+    @model_validator(mode="after")
+    def _shape(self) -> Chart:
+        single = self.chart in ("trend", "calendar", "ranking")
+        if single and (self.kpi is None or self.kpis):
+            raise ValueError(f"a {self.chart} is of one KPI: write kpi: NAME")
+        if not single and (self.kpi is not None or len(self.kpis) < 2):
+            raise ValueError(f"{self.chart} is of several KPIs: write kpis: [NAME, NAME]")
+        return self
 
 
 class Schedule(_Model):
@@ -44,6 +70,7 @@ class Scene(_Model):
     tiles: list[str] = Field(min_length=1, max_length=40, description="KPIs in reading order.")
     columns: int = Field(3, ge=1, le=12, description="Columns of tiles.")
     columns_wide: int = Field(4, ge=1, le=20, description="Columns of tiles on a wall wider than 21:9.")
+    charts: list[Chart] = Field(default_factory=list, max_length=6, description="Charts in a row below the tiles.")
     map: SceneMap | None = None
     ticker: int = Field(3, ge=0, le=12, description="Lines of latest events; 0 for none.")
     feeds: bool = Field(True, description="Show the strip of feeds.")
@@ -55,7 +82,7 @@ class Scene(_Model):
         return -(-len(self.tiles) // columns)
 
 
-def load(folder: Path, names: list[str], known: Container[str], feeds: Container[str] | None = None, areas: Container[str] | None = None) -> dict[str, Scene]:
+def load(folder: Path, names: list[str], known: Mapping[str, Kpi], feeds: Container[str] | None = None, areas: Container[str] | None = None) -> dict[str, Scene]:
     """Return the scenes called `names` from `folder`, in that order; raise `UserError` with file and line.
 
     `known`: the KPIs in use; `feeds`, `areas`: those of the configuration (None: not checked).
@@ -69,7 +96,7 @@ def load(folder: Path, names: list[str], known: Container[str], feeds: Container
     return {name: read(folder / f"{name}.yaml", known, feeds, areas) for name in names}
 
 
-def read(path: Path, known: Container[str], feeds: Container[str] | None = None, areas: Container[str] | None = None) -> Scene:
+def read(path: Path, known: Mapping[str, Kpi], feeds: Container[str] | None = None, areas: Container[str] | None = None) -> Scene:
     """Return the scene in `path`; raise `UserError` naming the file, the line and the repair."""
     if not NAME.fullmatch(path.stem):
         raise UserError(f"{path}: a scene's file is named with small letters, digits and single dashes")
@@ -99,12 +126,29 @@ def read(path: Path, known: Container[str], feeds: Container[str] | None = None,
     return scene
 
 
-def _check(path: Path, text: str, scene: Scene, known: Container[str]) -> None:
+def _check(path: Path, text: str, scene: Scene, known: Mapping[str, Kpi]) -> None:
     for i, kpi in enumerate(scene.tiles):
         line = line_of(text, ("tiles", i))
         if kpi not in known:
             raise UserError(f"{path}: line {line}: no KPI is called {kpi!r}; `ioc kpi list` shows them")
         if kpi in scene.tiles[:i]:
             raise UserError(f"{path}: line {line}: {kpi!r} is on the scene twice")
+    for i, chart in enumerate(scene.charts):
+        _check_chart(path, text, chart, i, known)
     if scene.map and scene.map.kpi not in known:
         raise UserError(f"{path}: line {line_of(text, ('map', 'kpi'))}: no KPI is called {scene.map.kpi!r}; `ioc kpi list` shows them")
+
+
+def _check_chart(path: Path, text: str, chart: Chart, i: int, known: Mapping[str, Kpi]) -> None:
+    for j, kpi in enumerate(chart.of):
+        if kpi not in known:
+            where = ("charts", i, "kpi") if chart.kpi else ("charts", i, "kpis", j)
+            raise UserError(f"{path}: line {line_of(text, where)}: no KPI is called {kpi!r}; `ioc kpi list` shows them")
+    line = line_of(text, ("charts", i, "kpi" if chart.kpi else "kpis"))
+    found = [known[kpi] for kpi in chart.of]
+    if chart.chart == "calendar" and found[0].period not in ("day", "now"):
+        raise UserError(f"{path}: line {line}: a calendar shows days, and {found[0].kpi} is of a {found[0].period}; write chart: trend")
+    if chart.chart == "bars" and len(units := dict.fromkeys(kpi.unit for kpi in found)) > 1:
+        raise UserError(f"{path}: line {line}: bars compare KPIs of one unit, and these have {' and '.join(units)}; make a chart of each")
+    if chart.chart == "flow" and not any(kpi.kind == "count_now" for kpi in found):
+        raise UserError(f"{path}: line {line}: a flow needs a KPI of what lies there now (kind count_now), after what came and before what went")

@@ -30,12 +30,14 @@ from ioc.config import Config
 from ioc.errors import UserError
 from ioc.kpi import freshness
 from ioc.kpi.catalogue import Catalogue, Formula, Kpi, Period, in_use
-from ioc.kpi.tile import Delta, Quality, State, Status, Target, Tile
+from ioc.kpi.tile import Delta, History, Quality, State, Status, Target, Tile
 from ioc.kpi.tile import Period as TilePeriod
 from ioc.store.reader import Answer, AssetTerm, CaseTerm, FeedTimes, ObservationTerm, Question, Reader, Term, Windows
 from ioc.store.then import as_then
 
 SPARK = 14  # periods a spark shows, the asked one the last
+# Periods of a course: fourteen whole weeks of days, so that a weekday can be compared with itself.
+COURSE: dict[Period, int] = {"now": 98, "day": 98, "week": 53, "month": 36, "quarter": 20, "year": 14}
 _FAR = date(9999, 12, 30)  # the day before the store's "no day"
 _LIVE = timedelta(minutes=1)  # an evaluation this close to the clock is of now: reads what is stored
 _NAMED_AT_MOST = 50  # ingest names no more changes of a feed; so many may be all there were, or not
@@ -102,6 +104,27 @@ class Engine:
         without = self.left_out(chosen, feeds, at)
         bucket = Values(answer, windows, chosen, without=without).newest(windows.last)
         return {code: _number(Values(answer, windows, chosen, code, without).at(bucket)) for code in self.areas.communes}
+
+    def history(self, reader: Reader, kpis: Iterable[str], *, area: str | None = None, at: datetime) -> dict[str, History]:
+        """Return the course of these KPIs over `COURSE` periods until `at`: a spark, only longer."""
+        chosen = self.chosen(kpis)
+        codes = self.codes(area)
+        today = local_day(at, self.zone)
+        found: dict[str, History] = {}
+        with self.source(reader, at) as source:
+            feeds = source.feeds()
+            for period in dict.fromkeys(kpi.period for kpi in chosen):
+                n = COURSE[period]
+                spans = windows(period, today, None, n)
+                group = [kpi for kpi in chosen if kpi.period == period]
+                answer = source.answer(self.question(group, spans, at, areas=codes, spark=True))
+                for kpi in group:
+                    values = Values(answer, spans, kpi, without=self.left_out(kpi, feeds, at), asked=n)
+                    last = values.newest(n)
+                    seen = any(times.as_of for feed, times in feeds.items() if feed in kpi.feeds)
+                    known = values.spark()[n - last :] if seen else [None] * last
+                    found[kpi.kpi] = History([lo for lo, _ in spans.spans[:last]], [_number(value) for value in known])
+        return found
 
     def depends_on(self, changed: Iterable[str] | Mapping[str, Collection[str]]) -> set[str]:
         """Return the KPIs that may differ after these feeds changed; a mapping says what did, as ingest's NOTIFY does:
@@ -248,20 +271,26 @@ class Engine:
 
 
 class Values:
-    """One KPI's values read off an answer: by bucket, for the whole (`area` None) or one area of it; `without` these feeds."""
+    """One KPI's values read off an answer: by bucket, for the whole (`area` None) or one area of it; `without` these feeds.
 
-    def __init__(self, answer: Answer, windows: Windows, kpi: Kpi, area: str | None = None, without: frozenset[str] = frozenset()) -> None:
+    `asked`: the bucket of the period that was asked for, before it the earlier ones.
+    """
+
+    def __init__(
+        self, answer: Answer, windows: Windows, kpi: Kpi, area: str | None = None, without: frozenset[str] = frozenset(), asked: int | None = None
+    ) -> None:
         self.without = without
         self.answer = answer
         self.windows = windows
         self.kpi = kpi
         self.area = area
+        self.asked = asked or min(SPARK, windows.last)
 
     def spark(self) -> list[_Value]:
         """Return the values of the last periods, the asked one last."""
-        last = self.newest(SPARK)
+        last = self.newest(self.asked)
         first = next((i for i in range(1, last + 1) if self._any_rows(i)), last)
-        return [None] * (SPARK - last) + [self.at(i) if i >= first else None for i in range(1, last + 1)]
+        return [None] * (self.asked - last) + [self.at(i) if i >= first else None for i in range(1, last + 1)]
 
     def newest(self, last: int) -> int:
         """Return the bucket a tile is of: `last`, or for a KPI of the latest period the newest one until then that has a value."""
@@ -299,7 +328,7 @@ class Values:
 
     def _stock(self, term: CaseTerm, bucket: int) -> _Value:
         now = self.answer.get((term, self.area), {}).get(0, Decimal(0))
-        if bucket >= min(SPARK, self.windows.last):
+        if bucket >= self.asked:
             return now
         if term.measures != ("open", "paused"):
             return None
@@ -329,19 +358,19 @@ _FLOWS: tuple[Literal["opened"], Literal["closed"]] = ("opened", "closed")
 
 
 @lru_cache(maxsize=64)
-def windows(period: Period, today: date, days: Days | None = None) -> Windows:
-    """Return `SPARK` periods ending with the one `today` lies in (or with `days`), and one for what lies ahead."""
+def windows(period: Period, today: date, days: Days | None = None, n: int = SPARK) -> Windows:
+    """Return `n` periods ending with the one `today` lies in (or with `days`), and one for what lies ahead."""
     if days is not None:
         lo, hi = days
         if hi < lo:
             raise UserError(f"the period from {lo} to {hi} ends before it begins")
         length = (hi - lo).days + 1
-        spans = [(lo - timedelta(days=i * length), hi - timedelta(days=i * length)) for i in range(SPARK)]
+        spans = [(lo - timedelta(days=i * length), hi - timedelta(days=i * length)) for i in range(n)]
     else:
         spans = []
         start = _start(period, today)
         end = _start(period, start + timedelta(days=_LONGEST[period])) - timedelta(days=1)
-        for _ in range(SPARK):
+        for _ in range(n):
             spans.append((start, end))
             end = start - timedelta(days=1)
             start = _start(period, end)

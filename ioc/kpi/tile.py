@@ -75,3 +75,13 @@ class Tile(Struct, frozen=True):
     qualifier: str = "exact"
     decimals: int = 0
     spark: list[float | None] = msgspec.field(default_factory=list)
+
+
+class History(Struct, frozen=True):
+    """A KPI's course: one value a period, oldest first, the running one last; `starts` are the periods' first days.
+
+    Of a KPI of the latest period that has a value, both end with that one.
+    """
+
+    starts: list[date]
+    values: list[float | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ioc import areas as areas_module
 from ioc.config import Config, load
 from ioc.kpi.catalogue import Catalogue, Kpi, in_use
 from ioc.kpi.catalogue import load as load_catalogue
-from ioc.kpi.tile import Delta, Period, Quality, State, Target, Tile
+from ioc.kpi.tile import Delta, History, Period, Quality, State, Target, Tile
 from ioc.live import FeedView, Point, Snapshot, TickerItem, Words
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def tile(kpi: Kpi, value: float | None, *, now: datetime = NOW, states: dict[str
     order = ("live", "late", "stale", "lost", "never")
     worst: State = max(found, key=order.index)
     dice = random.Random(kpi.kpi)
-    spark: list[float | None] = [value * dice.uniform(0.7, 1.1) for _ in range(13)] + [value] if value is not None else []
+    spark: list[float | None] = [*course(kpi).values[-14:-1], value] if value is not None else []
     ratio = kpi.kind == "ratio" and value is not None
     return Tile(
         kpi=kpi.kpi, title=kpi.title, theme=kpi.theme, value=value, unit=kpi.unit, kind=kpi.kind, better=kpi.better,
@@ -79,6 +79,19 @@ def tile(kpi: Kpi, value: float | None, *, now: datetime = NOW, states: dict[str
         delta=None if value is None else Delta(round(value * dice.uniform(-0.08, 0.08), 1 if kpi.decimals or kpi.unit == "h" else 0), "previous_period"),
         decimals=kpi.decimals, spark=spark,
     )  # fmt: skip
+
+
+def course(kpi: Kpi) -> History:
+    """Return a past with the rhythm of a week, quiet weekends and one day without figures."""
+    dice = random.Random(kpi.kpi)
+    usual = VALUES.get(kpi.kpi, 20.0)
+    if kpi.period == "year":
+        return History([date(year, 1, 1) for year in range(2016, 2027)], [usual * dice.uniform(0.6, 1.2) for _ in range(11)])
+    days = [NOW.date() - timedelta(days=97 - i) for i in range(98)]
+    weekly = [usual * (0.35 if day.weekday() > 4 and kpi.unit != "%" else 1.0) * dice.uniform(0.85, 1.15) for day in days]
+    values: list[float | None] = [min(value, 100.0) if kpi.unit == "%" else float(round(value)) for value in weekly]
+    values[40] = None
+    return History(days, values)
 
 
 def _status(kpi: Kpi, value: float | None) -> Any:
@@ -98,12 +111,14 @@ def snapshot(
     states = FEED_STATES | (states or {})
     dice = random.Random(19)
     tiles = {}
-    for kpi in in_use(catalogue(), conf):
+    kpis = {kpi.kpi: kpi for kpi in in_use(catalogue(), conf)}
+    for kpi in kpis.values():
         value = VALUES.get(kpi.kpi, float(dice.randrange(0, 40)))
         tiles[kpi.kpi] = tile(kpi, (values or {}).get(kpi.kpi, value), now=now, states=states)
     found = Snapshot(
         seq=seq, now=now, tiles=tiles, by_area=_by_area(tiles, dice), feeds=feeds(conf, now, states), ticker=events(now), points=points(dice),
         parts={group.group: {name: msgspec.structs.replace(t, area=group.group) for name, t in tiles.items()} for group in conf.province.groups},
+        courses={area: {name: course(kpi) for name, kpi in kpis.items()} for area in ("", *(group.group for group in conf.province.groups))},
         services={
             "database": {"server": "17.2", "timescaledb": "2.17.2", "edition": "community", "reachable": True},
             "broker": {"kind": "embedded", "bootstrap": "127.0.0.1:9092"},

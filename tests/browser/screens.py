@@ -53,7 +53,10 @@ class Screens:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def add_view(self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None) -> None:
+    def add_view(
+        self, name: str, render: Render, by_area: Iterable[str] = (), of_parts: Mapping[str, Iterable[str]] | None = None,
+        of_courses: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:  # fmt: skip
         self.views[name] = View(name, render, by_area, of_parts)
 
     def add_maker(self, make: Maker) -> None:

@@ -51,7 +51,7 @@ def test_w12_w15_scenes_turn_in_their_order_on_one_map_without_a_reload(screens:
         page.evaluate(STILL)
     assert list(seen) == NAMES
     assert seen["health"] == (["encounters_today", "emergency_encounters_today", "immunisations_today", "facilities_reporting"], "encounters_today", "Y tế")
-    assert len(seen["incidents"][0]) == 12 and seen["incidents"][1] == "incidents_overdue"
+    assert len(seen["incidents"][0]) == 6 and seen["incidents"][1] == "incidents_overdue"
     assert page.evaluate("window.mark === 1 && window.first === window.ioc_map.deck() && window.contexts === 1")
     assert page.locator("#map canvas").count() == 1
 
@@ -194,7 +194,7 @@ def test_nothing_of_any_scene_is_cut_off(screens: Screens, open_page: OpenPage, 
     for name in NAMES:
         assert on(page) == name
         page.wait_for_timeout(300)
-        over = page.evaluate("[...document.querySelectorAll('.tile-head, .tile-main, .tile-foot, .wall-header, .feed, .legend-title')].filter((x) => x.offsetParent && (x.scrollWidth > x.clientWidth + 1)).map((x) => x.textContent)")
+        over = page.evaluate("[...document.querySelectorAll('.tile-head, .tile-main, .tile-foot, .wall-header, .feed, .legend-title, .chart-head, .chart-foot, .flow, .trend-plot, .calendar-plot, .chart .ranking')].filter((x) => x.offsetParent && (x.scrollWidth > x.clientWidth + 1 || (x.closest('.chart') && x.scrollHeight > x.clientHeight + 0.4 * parseFloat(getComputedStyle(x).fontSize)))).map((x) => x.textContent)")
         if over:
             cut[name] = over
         page.keyboard.press("ArrowRight")
@@ -214,3 +214,22 @@ def test_a_hidden_scenes_tiles_wait_with_their_newest_value(screens: Screens, op
     expect(hidden.locator(".value-number")).to_have_text("300")
     screens.show(province.snapshot(10, values={"tourism_visitors_today": 400.0}))
     expect(hidden).to_have_attribute("data-value", "400")
+
+
+def test_the_charts_of_a_scene_are_drawn_and_say_how_old_they_are(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall", script=REFUSE_WEBGL))
+    page.evaluate(STILL)
+    page.evaluate("window.ioc_scenes.show('public-services')")
+    charts = page.locator(".charts > .chart").filter(visible=True)
+    assert [chart.get_attribute("data-chart") for chart in charts.all()] == ["flow", "trend"]
+    trend = charts.nth(1)
+    expect(trend).to_contain_text("1.500")
+    picture = trend.locator("img")
+    assert picture.evaluate("async (n) => { await n.decode(); return n.clientHeight > 60 && n.clientWidth > 200; }")
+    before = picture.get_attribute("src")
+    screens.show(province.snapshot(2, values={"dossiers_received_today": 700.0}, states={"public-services": "stale"}))
+    expect(trend).to_have_attribute("data-state", "stale")
+    expect(trend).to_contain_text("nay 700")
+    assert picture.get_attribute("src") != before
+    page.evaluate("window.ioc_scenes.show('health')")
+    assert [chart.get_attribute("data-chart") for chart in charts.all()] == ["trend", "calendar"]

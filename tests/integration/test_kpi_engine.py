@@ -65,6 +65,26 @@ def town(database: str) -> Iterator[Town]:
     town.conn.close()
 
 
+def test_a_course_is_the_tiles_spark_and_what_came_before_it(engine: Engine, town: Town) -> None:
+    for i, day in enumerate((60, 40, 20, 5, 1, 0)):
+        for j in range(i + 1):
+            town.dossier(f"d{day}-{j}", NOW - timedelta(days=day), status="open", area=HERE, opened_at=NOW - timedelta(days=day))
+    asked = ["dossiers_received_today", "dossiers_open"]
+    with snapshot(town.dsn) as reader:
+        tiles, courses = engine.evaluate(reader, asked, at=NOW), engine.history(reader, asked, at=NOW)
+        there = engine.history(reader, asked, area=THERE, at=NOW)
+    received = courses["dossiers_received_today"]
+    assert received.starts[0] == date(2026, 8, 15) and received.starts[-1] == date(2026, 11, 20) and len(received.values) == 98
+    known = dict(zip(received.starts, received.values, strict=True))
+    assert [known[date(2026, 11, 20) - timedelta(days=day)] for day in (60, 40, 20, 5, 1, 0)] == [1, 2, 3, 4, 5, 6]
+    assert known[date(2026, 9, 20)] is None and known[date(2026, 9, 22)] == 0  # before the first fact there is nothing, not zero
+    assert courses["dossiers_open"].values[-22:-20] == [3, 6]
+    for name in asked:
+        both = [(a, b) for a, b in zip(tiles[name].spark, courses[name].values[-SPARK:], strict=True) if a is not None]
+        assert len(both) >= 5 and all(a == b for a, b in both)  # a spark begins with what it can see
+        assert set(there[name].values[:-1]) <= {None, 0}
+
+
 def hours(n: float) -> timedelta:
     return timedelta(hours=n)
 
