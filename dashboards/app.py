@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs
@@ -64,16 +64,15 @@ class Questions(Protocol):
     def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]: ...
 
 
-def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catalogue: Catalogue, desk: Questions, may_read: Callable[[Request], bool] = lambda request: True) -> dash.Dash:
-    """Put the pages on `api`, register their views with `hub`, and return the Dash application. `desk`: ioc.kpi.desk.Desk;
-    `may_read`: whether a request may see values.
+def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catalogue: Catalogue, desk: Questions) -> dash.Dash:
+    """Put the pages on `api`, register their views with `hub`, and return the Dash application. `desk`: ioc.kpi.desk.Desk.
 
     Raises `UserError` when a scene or the boundaries cannot be used.
     """
     context = Context(config, areas, catalogue, hub.version)
     scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis, {feed.feed for feed in config.feeds}, context.parts)
     _serve_static(api, context)
-    _office(api, context, hub, desk, may_read)
+    _office(api, context, hub, desk)
     app = dash.Dash(
         "dashboards",
         server=api,
@@ -173,13 +172,11 @@ def _route(app: dash.Dash, context: Context, scenes: Mapping[str, Scene]) -> Non
         return page_at(pathname or "/", search, context, scenes)
 
 
-def _office(api: fastapi.FastAPI, context: Context, hub: Views, desk: Questions, may_read: Callable[[Request], bool]) -> None:
-    """Serve the pages of offices as plain documents. Who may not read gets the frame without values; the live link tells why."""
+def _office(api: fastapi.FastAPI, context: Context, hub: Views, desk: Questions) -> None:
+    """Serve the pages of offices as plain documents."""
 
     def office(request: Request) -> Response:
-        page = page_at(request.url.path, request.url.query, context, {})
-        if may_read(request):
-            page = filled(page, context, hub, desk)
+        page = filled(page_at(request.url.path, request.url.query, context, {}), context, hub, desk)
         lang: Lang = "en" if getattr(page, "lang", "vi") == "en" else "vi"
         return HTMLResponse(document(page, f"IOC {context.province(lang)}", lang), headers={"Cache-Control": "no-store"})
 

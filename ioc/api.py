@@ -1,6 +1,6 @@
 """The HTTP application: /healthz, /api, /metrics, the /live websocket; the Dash pages are put on the same application.
 
-Readers need no token while `web.public` is true; posting events always needs one of role `source`.
+Who may ask for what is not decided here: `ioc/rights.py` says it, `ioc/gate.py` keeps it before any of this runs.
 """
 
 from __future__ import annotations
@@ -14,21 +14,19 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 import psycopg
 import structlog
-from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
-from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi import FastAPI, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from psycopg_pool import ConnectionPool, PoolTimeout
 from swagger_ui_bundle import swagger_ui_path
 
-from ioc import __version__, metrics
+from ioc import __version__, metrics, rights
 from ioc.areas import Areas
-from ioc.auth import Guard, Identity
+from ioc.auth import Guard
 from ioc.bus import Publisher
 from ioc.clock import Clock, local_day, system_clock
 from ioc.config import Config
@@ -64,7 +62,7 @@ class Parts:
     ) -> None:  # fmt: skip
         self.config, self.catalogue, self.engine, self.areas = config, catalogue, engine, areas
         self.pool, self.publisher, self.hub, self.clock = pool, publisher, hub, clock
-        self.guard = Guard(pool)
+        self.guard = Guard(pool, config.web, clock)
         self.health = Health(config, pool, publisher, clock)
         self.playback = Playback(Past(config, engine, pool), engine.kept_since, config.web.playbacks, clock)
 
@@ -85,8 +83,6 @@ def create(parts: Parts) -> FastAPI:
 
     app = FastAPI(title="IOC", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", lifespan=lifespan)
     app.state.parts = parts
-    app.state.policy = content_policy([])
-    app.middleware("http")(_headers)
     app.exception_handler(Unavailable)(_unavailable)
     app.exception_handler(PoolTimeout)(_unavailable)
     app.exception_handler(psycopg.OperationalError)(_unavailable)
@@ -97,16 +93,6 @@ def create(parts: Parts) -> FastAPI:
     _events(app, parts)
     _live(app, parts)
     return app
-
-
-async def _headers(request: Request, call_next: Callable[[Request], Any]) -> Response:
-    response: Response = await call_next(request)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
-    if request.url.path != "/api/docs":  # Swagger's page has an inline script
-        response.headers.setdefault("Content-Security-Policy", request.app.state.policy)
-    return response
 
 
 def content_policy(script_hashes: list[str]) -> str:
@@ -134,53 +120,25 @@ def _json(body: Any, status_code: int = 200, headers: dict[str, str] | None = No
     return Response(content, status_code, headers, media_type="application/json")
 
 
-def bearer(headers: Any, query: Any = None, cookies: Any = None) -> str | None:
-    """Return the token of a request: Authorization header, else ?token=, else the cookie of a screen."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return str(token).strip()
-    found = (query or {}).get("token") or (cookies or {}).get("ioc_token")
-    return str(found) if found else None
-
-
-def may_read(parts: Parts, request: Request) -> bool:
-    """May this request see values?"""
-    return parts.config.web.public or parts.guard.identify(bearer(request.headers, request.query_params, request.cookies)) is not None
-
-
-def _reader(parts: Parts) -> Callable[[Request], None]:
-    def check(request: Request) -> None:
-        if not may_read(parts, request):
-            raise HTTPException(401, "a token is needed: ioc token create NAME --role viewer", {"WWW-Authenticate": "Bearer"})
-
-    return check
-
-
-def _source(parts: Parts) -> Callable[[Request], Identity]:
-    def check(request: Request) -> Identity:
-        identity = parts.guard.identify(bearer(request.headers))
-        if identity is None:
-            raise HTTPException(401, "a bearer token of role 'source' is needed: ioc token create NAME --role source", {"WWW-Authenticate": "Bearer"})
-        if identity.role != "source":
-            raise HTTPException(403, f"the token {identity.name} has the role {identity.role}; posting events needs 'source'")
-        return identity
-
-    return check
+_DOCS_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>IOC API</title>
+<link rel="stylesheet" href="/api/docs-static/swagger-ui.css"><link rel="icon" href="/api/docs-static/favicon-32x32.png"></head>
+<body><div id="swagger-ui"></div><script src="/api/docs-static/swagger-ui-bundle.js"></script><script src="/api/docs/start.js"></script></body></html>
+"""
+_DOCS_START = 'SwaggerUIBundle({url: "/api/openapi.json", dom_id: "#swagger-ui", deepLinking: true});'
 
 
 def _docs(app: FastAPI) -> None:
-    """OpenAPI pages from the package's own files: nothing is fetched from outside."""
+    """OpenAPI pages from the package's own files: nothing is fetched from outside, no script stands in the page."""
     app.mount("/api/docs-static", StaticFiles(directory=Path(swagger_ui_path)))
 
     @app.get("/api/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/api/openapi.json",
-            title="IOC API",
-            swagger_js_url="/api/docs-static/swagger-ui-bundle.js",
-            swagger_css_url="/api/docs-static/swagger-ui.css",
-            swagger_favicon_url="/api/docs-static/favicon-32x32.png",
-        )
+        return HTMLResponse(_DOCS_PAGE)
+
+    @app.get("/api/docs/start.js", include_in_schema=False)
+    def start() -> Response:
+        return Response(_DOCS_START, media_type="text/javascript")
 
 
 def _health(app: FastAPI, parts: Parts) -> None:
@@ -190,13 +148,10 @@ def _health(app: FastAPI, parts: Parts) -> None:
         return _json(body, 503 if body["status"] == "down" else 200, {"Cache-Control": "no-store"})
 
     @app.get("/metrics", include_in_schema=False)
-    def prometheus(request: Request) -> Response:
-        local = request.client is not None and request.client.host in ("127.0.0.1", "::1", "testclient")
-        if not local and parts.guard.identify(bearer(request.headers)) is None:
-            raise HTTPException(403, "metrics are for the machine itself or a token's bearer")
+    def prometheus() -> Response:
         return Response(metrics.render(parts.health.report(), parts.hub), media_type=metrics.CONTENT_TYPE)
 
-    @app.get("/api/dead-letters", summary="Dead letters by cause, newest first", dependencies=[Depends(_reader(parts))])
+    @app.get("/api/dead-letters", summary="Dead letters by cause, newest first")
     def dead_letters(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
         with parts.pool.connection(timeout=5) as conn:
             return _json(status.dead_letter_causes(conn, limit))
@@ -230,13 +185,11 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
             raise HTTPException(404, f"no KPI is called {kpi!r}; see /api/kpis")
         return kpi
 
-    reader = [Depends(_reader(parts))]
-
-    @app.get("/api/kpis", summary="All KPIs by the tile contract", dependencies=reader)
+    @app.get("/api/kpis", summary="All KPIs by the tile contract")
     def all_kpis(area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None) -> Response:
         return _json(list(tiles(names, area, at, known_at, period).values()))
 
-    @app.get("/api/kpis.{form}", summary="All KPIs as a table: csv (UTF-8, semicolons) or xlsx", dependencies=reader)
+    @app.get("/api/kpis.{form}", summary="All KPIs as a table: csv (UTF-8, semicolons) or xlsx")
     def exported(
         form: Literal["csv", "xlsx"], lang: Literal["vi", "en"] = "vi", area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None
     ) -> Response:
@@ -246,11 +199,11 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
         name = f"ioc-{(_moment(at, 'at') or parts.clock()).astimezone(parts.engine.zone):%Y%m%d-%H%M}.{form}"
         return Response(body, media_type=_EXPORTED[form], headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"})
 
-    @app.get("/api/kpis/{kpi}", summary="One KPI by the tile contract", dependencies=reader)
+    @app.get("/api/kpis/{kpi}", summary="One KPI by the tile contract")
     def one_kpi(kpi: str, area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None) -> Response:
         return _json(tiles([known(kpi)], area, at, known_at, period)[kpi])
 
-    @app.get("/api/kpis/{kpi}/explain", summary="Where a number comes from: words, SQL, parts, feeds, last events", dependencies=reader)
+    @app.get("/api/kpis/{kpi}/explain", summary="Where a number comes from: words, SQL, parts, feeds, last events")
     def explained(kpi: str, area: str | None = None, period: str | None = None, at: str | None = None) -> Response:
         known(kpi)
         moment = _moment(at, "at") or parts.clock()
@@ -258,7 +211,7 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
         with snapshot(parts.pool) as reader:
             return _json(explain.explain(parts.engine, reader, kpi, area=area or None, at=moment, period=named, days=days))
 
-    @app.get("/api/kpis/{kpi}/areas", summary="One KPI for every commune", dependencies=reader)
+    @app.get("/api/kpis/{kpi}/areas", summary="One KPI for every commune")
     def by_area(kpi: str, at: str | None = None) -> Response:
         with snapshot(parts.pool) as reader:
             return _json(parts.engine.by_area(reader, known(kpi), _moment(at, "at") or parts.clock()))
@@ -271,7 +224,7 @@ def _events(app: FastAPI, parts: Parts) -> None:
     single, batch = "application/cloudevents+json", "application/cloudevents-batch+json"
 
     @app.post("/api/events/{feed}", status_code=202, summary="One CloudEvent, or a batch; all are taken or none. An empty batch is a sign of life")
-    async def post(feed: str, request: Request, identity: Identity = Depends(_source(parts))) -> Response:
+    async def post(feed: str, request: Request) -> Response:
         try:
             parts.config.feed(feed)
         except UserError as exc:
@@ -280,9 +233,9 @@ def _events(app: FastAPI, parts: Parts) -> None:
         if kind not in (single, batch, "application/json"):
             raise HTTPException(415, f"content type {kind!r} is not taken; send {single} or {batch}")
         body = await _body(request)
-        return await asyncio.to_thread(take, feed, body, kind == batch, identity)
+        return await asyncio.to_thread(take, feed, body, kind == batch)
 
-    def take(feed: str, body: bytes, is_batch: bool, identity: Identity) -> Response:
+    def take(feed: str, body: bytes, is_batch: bool) -> Response:
         try:
             items = msgspec.json.decode(body, type=list[msgspec.Raw]) if is_batch or body.lstrip()[:1] == b"[" else [msgspec.Raw(body)]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
@@ -298,7 +251,7 @@ def _events(app: FastAPI, parts: Parts) -> None:
         parts.publisher.heartbeat(feed, parts.clock())  # a source that has nothing to say says so with an empty batch
         parts.publisher.flush()
         metrics.POSTED.labels(feed).inc(len(events))
-        log.log(logging.INFO if events else logging.DEBUG, "events taken", feed=feed, source=identity.name, events=len(events))
+        log.log(logging.INFO if events else logging.DEBUG, "events taken", feed=feed, source=rights.current().name, events=len(events))
         return _json({"accepted": len(events)}, 202)
 
 
@@ -338,19 +291,8 @@ def _guarded(event: Event) -> Event:
 
 
 def _live(app: FastAPI, parts: Parts) -> None:
-    def allowed(ws: WebSocket) -> bool:
-        """A page of this server, or of a named origin; programs without an Origin are no browsers."""
-        origin = ws.headers.get("origin")
-        return origin is None or urlsplit(origin).netloc == ws.headers.get("host") or origin in parts.config.web.origins
-
-    def permitted(token: str | None) -> bool:
-        identity = parts.guard.identify(token)
-        if token is not None and identity is None:
-            return False  # a screen whose token was revoked goes dark even on a public server
-        return parts.config.web.public or identity is not None
-
-    async def watch_token(token: str | None) -> None:
-        while await asyncio.to_thread(_still, permitted, token):  # noqa: ASYNC110 - nobody tells us of a revocation
+    async def watch_right(still: Callable[[], bool]) -> None:
+        while await asyncio.to_thread(_still, still):  # noqa: ASYNC110 - nobody tells us of a revocation
             await asyncio.sleep(5)
 
     async def drain(ws: WebSocket, player: Player | None) -> None:
@@ -360,8 +302,8 @@ def _live(app: FastAPI, parts: Parts) -> None:
             if player is not None:
                 player.ask(text)
 
-    async def show(ws: WebSocket, viewer: Viewer, player: Player | None, token: str | None) -> None:
-        tasks = [asyncio.create_task(c) for c in (pump(viewer, ws.send_text, parts.clock), drain(ws, player), watch_token(token))]
+    async def show(ws: WebSocket, viewer: Viewer, player: Player | None) -> None:
+        tasks = [asyncio.create_task(c) for c in (pump(viewer, ws.send_text, parts.clock), drain(ws, player), watch_right(ws.scope["ioc.still"]))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if tasks[2] in done:
@@ -374,23 +316,19 @@ def _live(app: FastAPI, parts: Parts) -> None:
 
     @app.websocket("/live")
     async def live(ws: WebSocket, view: str = "", at: str | None = None) -> None:
-        token = bearer(ws.headers, ws.query_params, ws.cookies)
-        code = FOREIGN_ORIGIN if not allowed(ws) else UNKNOWN_VIEW if parts.hub.find(view) is None else None
-        if code is None and not await asyncio.to_thread(_still, permitted, token):
-            code = REVOKED
         await ws.accept()  # a refused handshake tells a browser nothing; a close code does
-        if code is not None:
-            await ws.close(code)
+        if parts.hub.find(view) is None:
+            await ws.close(UNKNOWN_VIEW)
         elif at is None:
             viewer = await parts.hub.join(view)
             try:
-                await show(ws, viewer, None, token)
+                await show(ws, viewer, None)
             finally:
                 parts.hub.leave(viewer)
         else:
             player = parts.playback.join(parts.hub.views[view])
             try:
-                await show(ws, player.viewer, player, token)
+                await show(ws, player.viewer, player)
             finally:
                 parts.playback.leave(player)
 
@@ -401,9 +339,9 @@ def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-def _still(permitted: Callable[[str | None], bool], token: str | None) -> bool:
-    """Is the token still good? While nobody can say, the screen stays on."""
+def _still(permitted: Callable[[], bool]) -> bool:
+    """Has the screen its right still? While nobody can say, it stays on."""
     try:
-        return permitted(token)
+        return permitted()
     except Unavailable:
         return True

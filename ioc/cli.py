@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import psycopg
 import structlog
 import typer
 
-from ioc import __version__, reload
+from ioc import __version__, reload, rights
 from ioc.clock import system_clock
 from ioc.config import Config, load
 from ioc.connect.commands import app as connector_app
@@ -30,6 +31,8 @@ app.add_typer(connector_app, name="connector")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(kpi_app, name="kpi")
 app.add_typer(token_app, name="token")
+user_app = typer.Typer(no_args_is_help=True, help="Accounts of people.")
+app.add_typer(user_app, name="user")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -40,11 +43,21 @@ def _options(
     config: Annotated[Path | None, typer.Option(help="The province's file (default: config.yaml, or $IOC_CONFIG).")] = None,
     data_dir: Annotated[Path, typer.Option(help="Where `ioc up` keeps its data: other commands find the running system there.")] = DEFAULT_DATA_DIR,
 ) -> None:
+    if ctx.invoked_subcommand not in ("up", "connect", "ingest", "web", "jobs", "simulate"):  # those act for nobody of themselves
+        rights.act_as(rights.Identity(f"cli:{_user()}", "admin", "program"))
     if config is not None:
         os.environ["IOC_CONFIG"] = str(config)
     if ctx.invoked_subcommand != "up":  # a second system must not be pointed at the first one's database
         for name, value in running_environment(data_dir).items():
             os.environ.setdefault(name, value)
+
+
+def _user() -> str:
+    """Whose hands are on the keyboard, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in a container
+        return str(os.getuid())
 
 
 def _config() -> Config:
@@ -169,10 +182,16 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command()
-def audit(as_json: Json = False) -> None:
+def audit(
+    log: Annotated[bool, typer.Option("--log", help="Check the audit log instead: was a row changed, removed, put in between?")] = False,
+    expect: Annotated[str, typer.Option("--expect", help="With --log: a head (SEQ:HASH) printed earlier, which must still be in the chain.")] = "",
+    as_json: Json = False,
+) -> None:
     """Recompute everything from raw events and compare with what is shown; exit code 1 on a difference."""
     from ioc.kpi.commands import audit_command
 
+    if log or expect:
+        _audit_log(expect, as_json)
     audit_command(as_json=as_json)
 
 
@@ -212,13 +231,111 @@ def token_list(as_json: Json = False) -> None:
 
 
 @token_app.command("revoke")
-def token_revoke(name: Annotated[str, typer.Argument(help="The token's name.")]) -> None:
+def token_revoke(name: Annotated[str, typer.Argument(help="The token's name.")], as_json: Json = False) -> None:
     """Make a token worthless within five seconds, on open screens too."""
     from ioc import auth
 
     with _connection() as conn:
         auth.revoke(conn, name, system_clock())
-    typer.echo(f"{name} is revoked")
+    _told({"name": name, "revoked": True}, f"{name} is revoked", as_json)
+
+
+def _audit_log(expect: str, as_json: bool) -> None:
+    from ioc.store.auditlog import verify
+
+    with _connection() as conn:
+        verdict = verify(conn, expect)
+    if as_json:
+        typer.echo(json.dumps({"rows": verdict.rows, "head": verdict.head, "intact": not verdict.problems, "problems": verdict.problems}, ensure_ascii=False))
+    else:
+        for problem in verdict.problems:
+            typer.echo(f"FAIL  {problem['problem']}")
+        typer.echo(f"{verdict.rows} rows, {'intact' if not verdict.problems else 'NOT intact'}; head {verdict.head}")
+    raise typer.Exit(1 if verdict.problems else 0)
+
+
+# -- accounts ----------------------------------------------------------------------------------------------------------
+
+Name = Annotated[str, typer.Argument(help="The account's name.")]
+
+
+def _link(key: str) -> str:
+    web = _config().web
+    return f"{(web.url or f'http://{web.host}:{web.port}').rstrip('/')}/welcome/{key}"
+
+
+def _told(body: dict[str, Any], sentence: str, as_json: bool) -> None:
+    typer.echo(json.dumps(body, default=str, ensure_ascii=False) if as_json else sentence)
+
+
+@user_app.command("create")
+def user_create(
+    name: Name,
+    role: Annotated[str, typer.Option(help="viewer, operator, editor or admin.")],
+    title: Annotated[str, typer.Option(help="Person or post.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Make an account and print a one-time link, by which its owner chooses a password."""
+    from ioc.accounts import people
+
+    with _connection() as conn, conn.transaction():
+        made = people.create(conn, name, role, system_clock(), title=title)
+        link = _link(people.invite(conn, made, system_clock()))
+    _told({"name": made, "role": role, "link": link}, link, as_json)
+
+
+@user_app.command("list")
+def user_list(as_json: Json = False) -> None:
+    """List accounts: name, role, state, last login."""
+    from ioc.accounts import people
+
+    with _connection() as conn:
+        rows = people.accounts(conn)
+    if as_json:
+        typer.echo(json.dumps(rows, default=str, ensure_ascii=False))
+        return
+    for row in rows:
+        state = "disabled" if row["disabled_at"] else "active" if row["password_at"] or row["issuer"] else "no password yet"
+        last = f"last login {row['last_login_at']:%Y-%m-%d %H:%M}" if row["last_login_at"] else "never signed in"
+        typer.echo(f"{row['name']}  {row['role']}  {state}  {last}")
+
+
+@user_app.command("role")
+def user_role(name: Name, role: Annotated[str, typer.Argument(help="viewer, operator, editor or admin.")], as_json: Json = False) -> None:
+    """Give another role; in force within five seconds, on open pages too."""
+    from ioc.accounts import people
+
+    with _connection() as conn:
+        people.set_role(conn, name, role, system_clock())
+    _told({"name": name, "role": role}, f"{name} has the role {role}", as_json)
+
+
+@user_app.command("password")
+def user_password(
+    name: Name,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read the password from standard input instead of printing a link.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print a one-time link for a new password (or set one from standard input, which ends the account's sessions)."""
+    from ioc.accounts import people
+
+    with _connection() as conn:
+        if stdin:
+            people.set_password(conn, name, sys.stdin.readline().rstrip("\r\n"), system_clock())
+            _told({"name": name}, f"{name} has a new password", as_json)
+        else:
+            link = _link(people.invite(conn, name, system_clock()))
+            _told({"name": name, "link": link}, link, as_json)
+
+
+@user_app.command("disable")
+def user_disable(name: Name, undo: Annotated[bool, typer.Option("--undo", help="Let the account in again.")] = False, as_json: Json = False) -> None:
+    """Let nobody in by this account any more; its sessions end within five seconds."""
+    from ioc.accounts import people
+
+    with _connection() as conn:
+        (people.enable if undo else people.disable)(conn, name, system_clock())
+    _told({"name": name, "disabled": not undo}, f"{name} is {'enabled' if undo else 'disabled'}", as_json)
 
 
 def _connection() -> psycopg.Connection[Any]:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ioc.errors import UserError
+from ioc.rights import PersonRole
 
 DEFAULT_PATH = Path("config.yaml")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -75,11 +76,37 @@ class Ingest(_Model):
     linger_ms: int = Field(100, ge=1, le=10_000, description="How long the broker may wait for more records.")
 
 
+class Oidc(_Model):
+    """Signing in by OpenID Connect: authorization code with PKCE, everything else by the provider's discovery document."""
+
+    issuer: str = Field(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)[:/])", description="The provider's issuer, as its discovery document says it; https.")
+    client_id: str
+    secret: str | None = Field(None, description="Name of the secret (environment variable or file in secrets_dir); without one the client is public.")
+    title: Words = Words(vi="Đăng nhập bằng tài khoản cơ quan", en="Sign in with the agency's account")
+    scope: str = Field("openid profile", description="What is asked of the provider.")
+    name_claim: str = Field("preferred_username", description="The claim an account is named by.")
+    roles_claim: str = Field("roles", description="The claim with the roles or groups; dots go into it: realm_access.roles.")
+    roles: dict[str, PersonRole] = Field(description="Which value of that claim makes which role; the highest counts. Who has none is not let in.")
+    clock_skew_s: int = Field(60, ge=0, le=600, description="How far the provider's clock may be off.")
+
+    @field_validator("scope")
+    @classmethod
+    def _openid(cls, value: str) -> str:
+        if "openid" not in value.split():
+            raise ValueError("must contain openid")
+        return value
+
+
 class Web(_Model):
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 behind a firewall or proxy.")
     port: int = Field(8050, ge=1, le=65535)
     origins: list[str] = Field(default_factory=list, description="Other origins allowed to open the websocket (behind a proxy that renames the host).")
-    public: bool = Field(True, description="Screens may be seen without a token; false asks every screen for `ioc token create NAME --role screen`.")
+    public: bool = Field(True, description="Everybody may look (screens, numbers, exports); what changes something asks for an account in any case. false: people sign in, screens need `ioc token create NAME --role screen`.")
+    url: str = Field("", description="The address people type, behind a proxy, such as https://ioc.example.gov.vn; links that are printed or sent begin with it.")
+    trusted_proxies: list[str] = Field(default_factory=lambda: ["127.0.0.1", "::1"], description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.")
+    session_idle_min: int = Field(30, ge=1, le=1440, description="A session ends after so many minutes without a request and without an open page.")
+    session_hours: int = Field(12, ge=1, le=168, description="A session ends after so many hours in any case: a shift.")
+    oidc: Oidc | None = Field(None, description="People may sign in at this OpenID provider, too.")
     playbacks: int = Field(4, ge=0, le=100, description="Screens that may look back (/wall?at=...) at the same time on one web process; 0 for none.")
     push_interval_s: float = Field(0.5, ge=0.05, le=60, description="At most one evaluation and one push in this time.")
 

@@ -44,6 +44,83 @@ MAY: dict[Access, frozenset[Role]] = {
 }
 PUBLIC: frozenset[Access] = frozenset({"open", "show", "read"})
 
+# Every address of the application: "METHOD path" ("*": a folder of files, "WS": a websocket), as the route is written.
+# "page": what the page at the path asks for (PAGES).
+ROUTES: dict[str, Access | Literal["page"]] = {
+    "GET /healthz": "open",
+    "GET /metrics": "measure",
+    "GET /api/openapi.json": "read",
+    "GET /api/docs": "read",
+    "GET /api/docs/start.js": "read",
+    "* /api/docs-static": "open",
+    "GET /api/kpis": "show",
+    "GET /api/kpis/{kpi}": "show",
+    "GET /api/kpis/{kpi}/areas": "show",
+    "GET /api/kpis/{kpi}/explain": "show",
+    "GET /api/kpis.{form}": "read",
+    "GET /api/dead-letters": "read",
+    "POST /api/events/{feed}": "post",
+    "WS /live": "open",  # by view: VIEWS
+    "* /assets": "open",
+    "* /pydeck-static": "open",
+    "GET /map/areas.json": "show",
+    "GET /map/country.svg": "show",
+    "GET /": "show",
+    "GET /kpi/{kpi}": "show",
+    "GET /operations": "read",
+    "GET {path:path}": "page",
+    "GET /_dash-component-suites/{package_name}/{fingerprinted_path:path}": "open",
+    "GET /_dash-layout": "show",
+    "GET /_dash-dependencies": "show",
+    "POST /_dash-update-component": "show",  # and by callback: CALLBACKS
+    "GET /_reload-hash": "never",
+    "GET /_favicon.ico": "open",
+    "WS /_dash-ws-callback": "never",
+    "GET /login": "open",
+    "POST /login": "open",
+    "POST /logout": "person",
+    "GET /welcome/{key}": "open",
+    "POST /welcome/{key}": "open",
+    "GET /oidc/start": "open",
+    "GET /oidc/callback": "open",
+    "GET /account": "person",
+    "POST /account/password": "person",
+    "POST /account/logout-everywhere": "person",
+    "GET /admin/users": "administer",
+    "POST /admin/users": "administer",
+    "POST /admin/users/{name}/{what}": "administer",
+    "GET /admin/log": "administer",
+}
+
+# The pages Dash draws, by how their path begins (the first line that fits counts).
+PAGES: tuple[tuple[str, Access], ...] = (
+    ("/wall", "show"),
+    ("/kpi/", "show"),
+    ("/operations", "read"),
+    ("/", "show"),
+)
+
+# Dash's callbacks that run here, by their output. "page": what the page at the path asks for.
+CALLBACKS: dict[str, Access | Literal["page"]] = {"page.children": "page"}
+
+# The views of the live link, by how their name begins.
+VIEWS: tuple[tuple[str, Access], ...] = (
+    ("wall", "show"),
+    ("leaders:", "show"),
+    ("kpi/", "show"),
+    ("operations:", "read"),
+)
+
+
+def of_page(path: str) -> Access:
+    """Return what the page at `path` asks for."""
+    return next(access for begins, access in PAGES if path.startswith(begins)) if path.startswith("/") else "never"
+
+
+def of_view(name: str) -> Access:
+    """Return what a view of the live link asks for."""
+    return next((access for begins, access in VIEWS if name.startswith(begins)), "never")
+
 
 @dataclass(frozen=True)
 class Identity:

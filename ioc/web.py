@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable
 
+import psycopg
 import uvicorn
 from fastapi import FastAPI
 
 from dashboards import app as pages
-from ioc import __version__, api, areas
+from dashboards.accounts.pages import Pages as AccountPages
+from dashboards.context import Context
+from ioc import __version__, api, areas, gate, rights, signin
+from ioc.accounts import people
+from ioc.accounts.desk import FrontDesk
 from ioc.bus import Publisher
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
@@ -34,9 +40,24 @@ def build(config: Config, clock: Clock = system_clock, problem: Callable[[], str
     hub = Hub(config, engine, [kpi.kpi for kpi in catalogue.in_use(kpis, config)], pool, clock=clock, problem=problem, version=f"{__version__}+{stamp(config)}")
     parts = api.Parts(config, kpis, engine, units, pool, Publisher(config.broker), hub, clock)
     app = api.create(parts)
-    screens = pages.create(app, config, hub, units, kpis, Desk(engine, pool), lambda request: api.may_read(parts, request))
-    app.state.policy = api.content_policy(screens.csp_hashes())
+    forms = AccountPages(Context(config, units, kpis, hub.version))
+    signin.add(app, parts, FrontDesk(config, pool, clock), forms)  # before Dash, which answers whatever is left
+    screens = pages.create(app, config, hub, units, kpis, Desk(engine, pool))
+    gate.put(app, parts, forms, api.content_policy(screens.csp_hashes()))
     return app
+
+
+def first_link(config: Config, clock: Clock = system_clock) -> str | None:
+    """Return a one-time link to become the first administrator; None when there is one, or the database cannot say."""
+    try:
+        with psycopg.connect(config.database.dsn, autocommit=True, connect_timeout=5) as conn:
+            if not people.needs_admin(conn):
+                return None
+            key = people.invite(conn, "", clock(), who=rights.SYSTEM)
+    except psycopg.Error:
+        return None
+    base = config.web.url or f"http://{config.web.host}:{config.web.port}"
+    return f"{base.rstrip('/')}/welcome/{key}"
 
 
 def run(config: Config, until: threading.Event, problem: Callable[[], str] = str, clock: Clock = system_clock) -> None:
@@ -48,6 +69,9 @@ def run(config: Config, until: threading.Event, problem: Callable[[], str] = str
         except OSError as exc:
             raise UserError(f"cannot listen on {config.web.host}:{config.web.port}: {exc.strerror}; choose another port (IOC_WEB__PORT)") from exc
     app = build(config, clock, problem)
+    if link := first_link(config, clock):
+        sys.stdout.write(f"There is no administrator yet. To become the first one, once, within {people.INVITE_HOURS} hours: {link}\n")
+        sys.stdout.flush()
     stop = threading.Event()
     beat = Beat(config.database.dsn, "web", f"{socket.gethostname()}:{os.getpid()}", clock)
     thread = beat.every(5, stop)
@@ -62,6 +86,8 @@ def run(config: Config, until: threading.Event, problem: Callable[[], str] = str
                 ws_ping_interval=None,  # /live has its own heartbeat
                 timeout_graceful_shutdown=3,
                 server_header=False,
+                proxy_headers=True,
+                forwarded_allow_ips=config.web.trusted_proxies,
             )
         )
         threading.Thread(target=_end, args=(server, until), name="end", daemon=True).start()

@@ -11,6 +11,7 @@ from dashboards.context import Context
 from dashboards.figures import header
 from dashboards.state import State, address
 from dashboards.words import Lang, say
+from ioc import rights
 
 
 def page(content: list[Component], context: Context, state: State, *, view: str, path: str, current: str) -> Component:
@@ -41,9 +42,16 @@ def page(content: list[Component], context: Context, state: State, *, view: str,
 
 
 def _menu(state: State, current: str, path: str) -> list[Component]:
-    """The pages of leaders keep area and period; the other language keeps everything."""
+    """The pages of leaders keep area and period; the other language keeps everything. Who is signed in sees it here."""
     lang = state.lang
     other: Lang = "en" if lang == "vi" else "vi"
-    entries = [("leaders", state.href("/")), ("operations", f"/operations?lang={lang}"), ("wall", f"/wall?lang={lang}")]
-    links = [html.A(say(f"nav.{name}", lang), href=href, **({"aria-current": "page"} if name == current else {})) for name, href in entries]
+    who = rights.current()
+    entries = [(name, say(f"nav.{name}", lang), href) for name, href in (("leaders", state.href("/")), ("operations", f"/operations?lang={lang}"), ("wall", f"/wall?lang={lang}"))]
+    if rights.may(who, "administer"):
+        entries.append(("users", say("nav.users", lang), f"/admin/users?lang={lang}"))
+    if who.kind == "person":
+        entries.append(("account", who.name, f"/account?lang={lang}"))
+    elif who.kind == "nobody":
+        entries.append(("login", say("nav.login", lang), f"/login?lang={lang}"))
+    links = [html.A(word, href=href, **({"aria-current": "page"} if name == current else {})) for name, word, href in entries]
     return [*links, html.A(say("nav.language", lang), href=address(path, replace(state, lang=other)), className="language", lang=other, hrefLang=other)]

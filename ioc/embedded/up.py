@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import http.client
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -110,6 +111,7 @@ class _Up:
         self.folder = options.data_dir
         self.supervisor = Supervisor([], STOP_ORDER, say)
         self._preparing = True
+        self._web_log_start = 0
 
     def run(self) -> int:
         began = time.monotonic()
@@ -317,7 +319,15 @@ class _Up:
     def _announce(self, seconds: float) -> None:
         self.say(f"Màn hình: http://{LOOPBACK}:{self.options.port}/wall")
         self.say(f"  leaders http://{LOOPBACK}:{self.options.port}/  operations http://{LOOPBACK}:{self.options.port}/operations  ({seconds:.0f} s)")
+        if link := self._first_link():
+            self.say(f"  first administrator (a link for once): {link}")
         self.say(f"  logs {self.folder / 'logs'}; for other commands: . {shlex.quote(str(self.folder / 'env'))}; Ctrl-C stops everything")
+
+    def _first_link(self) -> str | None:
+        """Return the link to become the first administrator, when `ioc web` said one at this start."""
+        said = self._log("web").read_bytes()[self._web_log_start :].decode("utf-8", "replace")
+        found = re.search(r"https?://\S+/welcome/\S+", said)
+        return found[0] if found else None
 
     def _log(self, name: str) -> Path:
         folder = self.folder / "logs"

@@ -34,7 +34,7 @@ def settings(database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def client(settings: Config) -> Iterator[TestClient]:
-    with TestClient(web.build(settings)) as client:
+    with TestClient(web.build(settings), base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as client:
         yield client
 
 
