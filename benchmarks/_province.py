@@ -66,7 +66,7 @@ INSERT INTO rollup_case SELECT feed, measure, day - d, area, dims, n, n_due, n_o
 INSERT INTO rollup_total SELECT feed, measure, day - d, dims, n, n_due, n_on_time, seconds, n_rated, rating
     FROM rollup_total, past WHERE measure IN ('opened', 'closed');
 INSERT INTO rollup_duration SELECT feed, day - d, area, tenths, n FROM rollup_duration, past;
-INSERT INTO rollup_observation SELECT feed, metric, period, day - d, subject, area, n, total, last_time - d * interval '1 day', last_value
+INSERT INTO rollup_observation SELECT feed, metric, period, day - d, subject, area, n, total, last_time - d * interval '1 day', last_value, said
     FROM rollup_observation, past;
 INSERT INTO case_state (feed, subject, status, native_status, outcome, category, title, area, agency, channel, level, opened_at, due_at, closed_at,
         rating, lat, lon, doubt, deleted, dims, first_at, updated_at, versions)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
 from urllib.parse import parse_qs, urlencode
 
 from dashboards.context import Context
@@ -64,4 +63,4 @@ def check(asked: Asked, context: Context) -> None:
     """Raise `UserError` for an area or a period that is none."""
     if asked.area and asked.area not in context.parts:
         raise UserError(context.areas.why_unknown(asked.area))
-    period_of(asked.period, date.max)
+    period_of(asked.period)

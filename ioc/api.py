@@ -28,7 +28,7 @@ from ioc import __version__, metrics, rights
 from ioc.areas import Areas
 from ioc.auth import Guard
 from ioc.bus import Publisher
-from ioc.clock import Clock, local_day, system_clock
+from ioc.clock import Clock, system_clock
 from ioc.config import Config
 from ioc.connect.convert import cleaned
 from ioc.connect.errors import Skip
@@ -40,6 +40,7 @@ from ioc.kpi import explain, export
 from ioc.kpi.asked import period_of
 from ioc.kpi.catalogue import Catalogue, in_use
 from ioc.kpi.engine import Engine
+from ioc.kpi.tile import Versus
 from ioc.live import Hub, Viewer, pump
 from ioc.playback import Past, Playback, Player
 from ioc.privacy import is_citizen_number
@@ -172,12 +173,12 @@ def _moment(text: str | None, name: str) -> datetime | None:
 def _kpis(app: FastAPI, parts: Parts) -> None:
     names = [kpi.kpi for kpi in in_use(parts.catalogue, parts.config)]
 
-    def tiles(kpis: list[str], area: str | None, at: str | None, known_at: str | None, period: str | None = None) -> Any:
+    def tiles(kpis: list[str], area: str | None, at: str | None, known_at: str | None, period: str | None = None, versus: Versus | None = None) -> Any:
         now = parts.clock()
-        named, days = period_of(period, local_day(now, parts.engine.zone))
+        named, days = period_of(period)
         with snapshot(parts.pool) as reader:
             return parts.engine.evaluate(
-                reader, kpis, area=area, at=_moment(at, "at") or now, known_at=_moment(known_at, "known_at"), period=named, days=days
+                reader, kpis, area=area, at=_moment(at, "at") or now, known_at=_moment(known_at, "known_at"), period=named, days=days, versus=versus
             )
 
     def known(kpi: str) -> str:
@@ -186,28 +187,33 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
         return kpi
 
     @app.get("/api/kpis", summary="All KPIs by the tile contract")
-    def all_kpis(area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None) -> Response:
-        return _json(list(tiles(names, area, at, known_at, period).values()))
+    def all_kpis(
+        area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None, versus: Versus | None = None
+    ) -> Response:
+        return _json(list(tiles(names, area, at, known_at, period, versus).values()))
 
     @app.get("/api/kpis.{form}", summary="All KPIs as a table: csv (UTF-8, semicolons) or xlsx")
     def exported(
-        form: Literal["csv", "xlsx"], lang: Literal["vi", "en"] = "vi", area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None
-    ) -> Response:
-        found = list(tiles(names, area, at, known_at, period).values())
+        form: Literal["csv", "xlsx"], lang: Literal["vi", "en"] = "vi", area: str | None = None, period: str | None = None, at: str | None = None,
+        known_at: str | None = None, versus: Versus | None = None,
+    ) -> Response:  # fmt: skip
+        found = list(tiles(names, area, at, known_at, period, versus).values())
         rows = export.table(found, parts.engine.zone, lang)
         body = export.as_csv(rows, lang) if form == "csv" else export.as_xlsx(rows, "KPI")
         name = f"ioc-{(_moment(at, 'at') or parts.clock()).astimezone(parts.engine.zone):%Y%m%d-%H%M}.{form}"
         return Response(body, media_type=_EXPORTED[form], headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"})
 
     @app.get("/api/kpis/{kpi}", summary="One KPI by the tile contract")
-    def one_kpi(kpi: str, area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None) -> Response:
-        return _json(tiles([known(kpi)], area, at, known_at, period)[kpi])
+    def one_kpi(
+        kpi: str, area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None, versus: Versus | None = None
+    ) -> Response:
+        return _json(tiles([known(kpi)], area, at, known_at, period, versus)[kpi])
 
     @app.get("/api/kpis/{kpi}/explain", summary="Where a number comes from: words, SQL, parts, feeds, last events")
     def explained(kpi: str, area: str | None = None, period: str | None = None, at: str | None = None) -> Response:
         known(kpi)
         moment = _moment(at, "at") or parts.clock()
-        named, days = period_of(period, local_day(moment, parts.engine.zone))
+        named, days = period_of(period)
         with snapshot(parts.pool) as reader:
             return _json(explain.explain(parts.engine, reader, kpi, area=area or None, at=moment, period=named, days=days))
 

@@ -257,9 +257,9 @@ def _expand(value: Any) -> Any:
     return value
 
 
-def line_of(text: str, loc: tuple[int | str, ...]) -> int:
-    """Return the line (from 1) of the deepest part of `loc` that stands in the YAML text."""
-    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+def line_of(text: str, loc: tuple[int | str, ...], node: Any = None) -> int:
+    """Return the line (from 1) of the deepest part of `loc` that stands in the YAML text; `node`: the text, composed before."""
+    node = node or yaml.compose(text, Loader=yaml.SafeLoader)
     line = 1
     for step in loc:
         if isinstance(node, yaml.MappingNode):

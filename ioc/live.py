@@ -35,7 +35,7 @@ from ioc.config import Config
 from ioc.kpi import freshness
 from ioc.kpi.asked import Asked, period_of
 from ioc.kpi.catalogue import Period
-from ioc.kpi.engine import Days
+from ioc.kpi.periods import Days
 from ioc.kpi.tile import History, Tile, Words
 from ioc.kpi.tile import State as Freshness
 from ioc.store import status
@@ -371,12 +371,12 @@ class Hub:
         return found
 
     def _of(self, reader: Reader, kpis: list[str], asked: Asked, now: datetime) -> dict[str, Tile]:
-        period, days = period_of(asked.period, local_day(now, self._zone))
+        period, days = period_of(asked.period)
         return self._engine.evaluate(reader, kpis, area=asked.area or None, at=now, days=days, period=period)
 
     def _by_area(self, reader: Reader, name: str, now: datetime) -> dict[str, float | None]:
         kpi, written = Asked.read(name)
-        period, days = period_of(written, local_day(now, self._zone))
+        period, days = period_of(written)
         return self._engine.by_area(reader, kpi, now, days=days, period=period)
 
     def _courses(self, reader: Reader, watched: list[View], now: datetime) -> dict[str, dict[str, History]]:

@@ -31,6 +31,23 @@ _UNITS: dict[str, tuple[str, str]] = {
     "USD": ("đô la Mỹ", "US dollars"),
     "{mbps}": ("Mbps", "Mbps"),
     "{project}": ("dự án", "projects"),
+    "{times}": ("lần", "times"),
+    "{place}": ("bậc", "places"),
+    "{criterion}": ("chỉ tiêu", "criteria"),
+    "{view}": ("lượt xem", "views"),
+    "{service}": ("dịch vụ công", "services"),
+    "{person}": ("người", "people"),
+    "{team}": ("tổ", "teams"),
+    "{site}": ("điểm cầu", "sites"),
+    "{agency}": ("cơ quan", "agencies"),
+    "{system}": ("hệ thống", "systems"),
+    "{server}": ("máy", "machines"),
+    "{feature}": ("tính năng", "features"),
+    "{city}": ("thành phố", "cities"),
+    "{delegation}": ("đoàn", "delegations"),
+    "{committee}": ("Đảng bộ", "party committees"),
+    "{level}": ("cấp", "levels"),
+    "{card}": ("thẻ", "cards"),
     "{product}": ("sản phẩm", "products"),
     "{account}": ("tài khoản", "accounts"),
     "{install}": ("lượt tải", "installs"),
@@ -98,6 +115,9 @@ def plain(value: float | None) -> str:
 
 def unit_word(unit: str, lang: Lang) -> str:
     """Return the unit as people say it; an annotation we have no word for shows without its braces."""
+    over, slash, each = unit.partition("/")
+    if slash and each.startswith("{"):
+        return f"{unit_word(over, lang)}/{unit_word(each, lang)}"
     known = _UNITS.get(unit)
     if known is None:
         return unit.strip("{}").replace("_", " ")

@@ -32,6 +32,7 @@ Place: TypeAlias = Literal["wall", "page"]
 _WALL_VALUE_CHARS = 9  # number and unit that fit beside the notes on a wall tile
 _CHIP_CHARS = 16  # characters of a two-line title that a status chip takes the place of
 _OF_TODAY = re.compile(r" (trong ngày|hôm nay|today)(?=$|:| \()")
+_WRITTEN = re.compile(r"(?P<words>\D*?)\s*(?P<digits>\d[\d.,]*)\s*(?P<unit>.*)", re.DOTALL)
 _WORDS_IN_DIGITS = re.compile(r"([^\W\d_]+)")
 
 
@@ -136,13 +137,20 @@ def _classes(t: Tile) -> str:
 
 
 def value_line(t: Tile, lang: Lang, place: Place = "page") -> Component:
-    """The number with its unit and qualifier, or the words that say why there is none."""
+    """The number with its unit and qualifier, or the words that say why there is none.
+
+    A figure of a report is shown as its document has it; in English, as English writes it.
+    """
     if t.value is None or t.as_of is None:
         word = "no_data" if t.as_of is None else "not_computable"
         return html.Div(say(word, lang), className="tile-value tile-novalue")
-    digits, unit = quantity(t.value, t.unit, lang, t.decimals)
-    if t.qualifier in ("at_least", "at_most", "about"):
-        digits = say(t.qualifier, lang, value=digits)
+    as_written = _WRITTEN.fullmatch(t.written) if lang == "vi" else None
+    if as_written:
+        digits, unit = f"{as_written['words']} {as_written['digits']}".strip(), as_written["unit"]
+    else:
+        digits, unit = quantity(t.value, t.unit, lang, t.decimals)
+        if t.qualifier in ("at_least", "at_most", "about"):
+            digits = say(t.qualifier, lang, value=digits)
     if place == "wall" and t.unit.startswith("{") and len(digits) + len(unit) > _WALL_VALUE_CHARS:
         unit = unit.removesuffix(unit_word(t.unit, lang)).strip()  # the title says what is counted; "triệu" stays
     # Words inside a number ("2 ngày 4", "trên 200") are set small, like the unit.

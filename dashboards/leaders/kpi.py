@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from dash import html
 from dash.development.base_component import Component
@@ -28,7 +28,7 @@ from dashboards.words import Lang, pick, say
 from ioc.clock import local_day
 from ioc.kpi.asked import Asked, period_of
 from ioc.kpi.catalogue import Kpi
-from ioc.kpi.engine import SPARK, windows
+from ioc.kpi.periods import SPARK, windows
 from ioc.kpi.tile import Tile
 from ioc.live import Props, Render, Snapshot
 
@@ -140,8 +140,8 @@ def render(kpi: str, context: Context, state: State) -> Render:
 
 def _spans(kpi: Kpi, t: Tile, context: Context, state: State, now: datetime) -> list[tuple[date, date]]:
     """Return the periods of the tile's spark, the tile's own the last."""
-    period, days = period_of(state.period, local_day(now, context.zone)) if periods_of(kpi) else (None, None)
-    return list(windows(period or kpi.period, local_day(t.period.start, context.zone), days).spans[:SPARK])
+    period, days = period_of(state.period) if periods_of(kpi) else (None, None)
+    return list(windows(period or kpi.period, local_day(t.period.end - timedelta(microseconds=1), context.zone), days).spans[:SPARK])
 
 
 def _facts(t: Tile, context: Context, now: datetime, lang: Lang) -> Component:

@@ -74,7 +74,8 @@ def convert_page(connector: Connector[Any], records: list[Record], context: Cont
     """Yield the outcome of each record of a page.
 
     A page that shows one thing twice, at the same time and with different content, contradicts itself: the first is
-    taken, the second is a dead letter. (Later pages and polls may well bring a newer state of the same second.)
+    taken, the second is a dead letter. (Later pages and polls may well bring a newer state of the same second, and a table
+    of figures may list a figure once for each publication.)
     """
     first: dict[tuple[Any, ...], str] = {}
     for record in records:
@@ -88,7 +89,7 @@ def convert_page(connector: Connector[Any], records: list[Record], context: Cont
 def _identity(event: Event) -> tuple[Any, ...]:
     data = event.data
     if isinstance(data, Observation):
-        return event.type, event.subject, event.time, data.metric, data.period
+        return event.type, event.subject, event.time, data.metric, data.period, data.version
     return event.type, event.subject, event.time
 
 

@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from ioc.errors import UserError
 from ioc.kpi.catalogue import Period
 
-NAMED: dict[str, Period] = {"today": "day", "day": "day", "week": "week", "month": "month", "quarter": "quarter", "year": "year"}
-YEAR_TO_DATE = "ytd"
+NAMED: dict[str, Period] = {"today": "day", "day": "day", "week": "week", "month": "month", "quarter": "quarter", "year": "year", "ytd": "ytd"}
+_MONTH, _QUARTER, _YEAR = re.compile(r"(\d{4})-(0[1-9]|1[0-2])"), re.compile(r"(\d{4})-Q([1-4])"), re.compile(r"(\d{4})")
 _MOST_DAYS = 3660  # a slip of the pen in the year asks for centuries
 
 
@@ -32,21 +33,30 @@ class Asked(NamedTuple):
         return cls(area, period)
 
 
-def period_of(text: str | None, today: date) -> tuple[Period | None, tuple[date, date] | None]:
-    """Return the named period, or the days of one written 2026-01-01..2026-03-31; raise `UserError` for another."""
+def period_of(text: str | None) -> tuple[Period | None, tuple[date, date] | None]:
+    """Return the named period, or the days of one written 2026, 2026-Q3, 2026-11 or 2026-01-01..2026-03-31; raise `UserError`."""
     if not text:
         return None, None
     if text in NAMED:
         return NAMED[text], None
-    if text == YEAR_TO_DATE:
-        return None, (today.replace(month=1, day=1), today)
     first, dots, last = text.partition("..")
     try:
-        days = date.fromisoformat(first), date.fromisoformat(last if dots else first)
+        days = _span(text) or (date.fromisoformat(first), date.fromisoformat(last if dots else first))
     except ValueError as exc:
-        raise UserError(f"period={text!r} is none; write {', '.join(NAMED)}, {YEAR_TO_DATE}, or days such as 2026-01-01..2026-03-31") from exc
+        raise UserError(f"period={text!r} is none; write {', '.join(NAMED)}, 2026, 2026-Q3, 2026-11, or days such as 2026-01-01..2026-03-31") from exc
     if days[1] < days[0]:
         raise UserError(f"the period from {days[0]} to {days[1]} ends before it begins")
     if days[1] - days[0] > timedelta(days=_MOST_DAYS) or days[0].year < 1990:
         raise UserError(f"the period from {days[0]} to {days[1]} is not one this centre can hold; write days of at most ten years, from 1990 on")
     return None, days
+
+
+def _span(text: str) -> tuple[date, date] | None:
+    """Return the days of a year, a quarter or a month by its name, None for another text."""
+    for pattern, months in ((_MONTH, 1), (_QUARTER, 3), (_YEAR, 12)):
+        if found := pattern.fullmatch(text):
+            year, nth = int(found[1]), int(found[2]) if found.lastindex == 2 else 1
+            first = date(year, (nth - 1) * months + 1, 1)
+            after = first.month - 1 + months
+            return first, date(year + after // 12, after % 12 + 1, 1) - timedelta(days=1)
+    return None

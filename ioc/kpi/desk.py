@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from ioc.clock import local_day
 from ioc.errors import Unavailable
 from ioc.kpi.asked import Asked, period_of
 from ioc.kpi.engine import Engine
@@ -35,11 +34,11 @@ class Desk:
     def by_area(self, kpi: str, period: str = "") -> Values:
         """Return the KPI's value for every commune, by code."""
         now = self.engine.clock()
-        named, days = period_of(period, local_day(now, self.engine.zone))
+        named, days = period_of(period)
         return self._ask(lambda reader: self.engine.by_area(reader, kpi, now, days=days, period=named))
 
     def _tiles(self, reader: Reader, asked: Asked, kpis: Iterable[str] | None, at: datetime) -> dict[str, Tile]:
-        period, days = period_of(asked.period, local_day(at, self.engine.zone))
+        period, days = period_of(asked.period)
         return self.engine.evaluate(reader, kpis, area=asked.area or None, at=at, days=days, period=period)
 
     def _ask(self, work: Callable[[Reader], T]) -> T:

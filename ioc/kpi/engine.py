@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -28,20 +28,31 @@ from ioc.areas import Areas
 from ioc.clock import Clock, day_start, local_day, system_clock
 from ioc.config import Config
 from ioc.errors import UserError
-from ioc.kpi import freshness
-from ioc.kpi.catalogue import Catalogue, Formula, Kpi, Period, in_use
-from ioc.kpi.tile import Delta, History, Quality, State, Status, Target, Tile
+from ioc.kpi import freshness, guard
+from ioc.kpi.catalogue import Catalogue, in_use
+from ioc.kpi.model import Derived, Formula, Kpi, Period
+from ioc.kpi.periods import FAR, SPARK, Against, Days, against, share_of_year, windows
+from ioc.kpi.reported import qualifier, reports
+from ioc.kpi.tile import Delta, History, Quality, State, Status, Target, Tile, Versus, Words
 from ioc.kpi.tile import Period as TilePeriod
-from ioc.store.reader import Answer, AssetTerm, CaseTerm, FeedTimes, ObservationTerm, Question, Reader, Term, Windows
+from ioc.store.reader import (
+    Answer,
+    AssetTerm,
+    CaseTerm,
+    FeedTimes,
+    ObservationTerm,
+    Question,
+    Reader,
+    Said,
+    Term,
+    Windows,
+)
 from ioc.store.then import as_then
 
-SPARK = 14  # periods a spark shows, the asked one the last
 # Periods of a course: fourteen whole weeks of days, so that a weekday can be compared with itself.
-COURSE: dict[Period, int] = {"now": 98, "day": 98, "week": 53, "month": 36, "quarter": 20, "year": 14}
-_FAR = date(9999, 12, 30)  # the day before the store's "no day"
+COURSE: dict[Period, int] = {"now": 98, "day": 98, "week": 53, "month": 36, "quarter": 20, "year": 14, "ytd": 14}
 _LIVE = timedelta(minutes=1)  # an evaluation this close to the clock is of now: reads what is stored
 _NAMED_AT_MOST = 50  # ingest names no more changes of a feed; so many may be all there were, or not
-Days: TypeAlias = tuple[date, date]
 _Value: TypeAlias = Decimal | None
 
 
@@ -72,11 +83,13 @@ class Engine:
         known_at: datetime | None = None,
         days: Days | None = None,
         period: Period | None = None,
+        versus: Versus | None = None,
     ) -> dict[str, Tile]:
         """Return the tiles of `kpis` (None: all in use) for the province, a commune or a group of communes, as of `at`.
 
         `known_at`: as it was known then. `period` or `days` (both included) replaces the period of KPIs that have one: not of
         what is true now. A figure of reports keeps its own period, the newest published that does not begin after `days`.
+        `versus`: what the delta is against (None: as the page on KPIs says); a KPI that has no such thing has no delta.
         Raise `UserError` for a KPI or an area that is not there.
         """
         chosen = self.chosen(kpis)
@@ -85,10 +98,15 @@ class Engine:
         tiles: dict[str, Tile] = {}
         with self.source(reader, at, known_at) as source:
             feeds = source.feeds()
-            for windows, group in self._by_windows(chosen, at, days, period).items():
-                answer = source.answer(self.question(group, windows, at, areas=codes, spark=True))
+            for spans, group in self._by_windows(chosen, at, days, period).items():
+                answer = source.answer(self.question(group, spans, at, areas=codes, spark=True))
+                of_reports = [t for kpi in group if kpi.latest for t in _figures(kpi)]
+                said = source.said(of_reports, (spans.spans[0][0], spans.spans[SPARK - 1][1]), codes)
+                looking = _Looking(self, source, at, codes, feeds, said, part)
+                found = {kpi.kpi: Values(answer, spans, kpi, without=self.left_out(kpi, feeds, at)) for kpi in group}
+                references = looking.references(group, found, versus)
                 for kpi in group:
-                    tiles[kpi.kpi] = self._tile(kpi, Values(answer, windows, kpi, without=self.left_out(kpi, feeds, at)), feeds, at, part)
+                    tiles[kpi.kpi] = self._tile(kpi, found[kpi.kpi], looking, references.get(kpi.kpi), versus)
         return {kpi.kpi: tiles[kpi.kpi] for kpi in chosen}
 
     def by_area(self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None, period: Period | None = None) -> dict[str, float | None]:
@@ -96,14 +114,14 @@ class Engine:
         (chosen,) = self.chosen([kpi])
         with self.source(reader, at, known_at) as source:
             spans = self.windows_of(chosen, at, days, period).spans
-            windows = Windows(spans[:SPARK] if chosen.latest else spans[SPARK - 1 : SPARK])
-            answer = source.answer(self.question([chosen], windows, at, by_area=True))
+            looked = Windows(spans[:SPARK] if chosen.latest else spans[SPARK - 1 : SPARK])
+            answer = source.answer(self.question([chosen], looked, at, by_area=True))
             feeds = source.feeds()
         if not any(times.as_of for feed, times in feeds.items() if feed in chosen.feeds):
             return dict.fromkeys(self.areas.communes)
         without = self.left_out(chosen, feeds, at)
-        bucket = Values(answer, windows, chosen, without=without).newest(windows.last)
-        return {code: _number(Values(answer, windows, chosen, code, without).at(bucket)) for code in self.areas.communes}
+        bucket = Values(answer, looked, chosen, without=without).newest(looked.last)
+        return {code: _number(Values(answer, looked, chosen, code, without=without).at(bucket)) for code in self.areas.communes}
 
     def history(self, reader: Reader, kpis: Iterable[str], *, area: str | None = None, at: datetime) -> dict[str, History]:
         """Return the course of these KPIs over `COURSE` periods until `at`: a spark, only longer."""
@@ -174,7 +192,7 @@ class Engine:
         today = local_day(at, self.zone)
         terms: dict[Term, None] = {}
         for kpi in kpis:
-            for term in kpi.formula.terms:
+            for term in (*kpi.formula.terms, *([kpi.guard.printed] if kpi.guard.printed else [])):
                 terms.setdefault(term)
                 if spark and isinstance(term, CaseTerm) and term.measures == ("open", "paused"):
                     terms.update(dict.fromkeys(flows(term)))
@@ -235,15 +253,24 @@ class Engine:
             groups.setdefault(self.windows_of(kpi, at, days, period), []).append(kpi)
         return groups
 
-    def _tile(self, kpi: Kpi, values: Values, feeds: Mapping[str, FeedTimes], at: datetime, part: str | None) -> Tile:
+    def _tile(self, kpi: Kpi, values: Values, looking: _Looking, reference: Reference | None, versus: Versus | None) -> Tile:
+        feeds, at, part = looking.feeds, looking.at, looking.part
         times = [feeds[feed] for feed in kpi.feeds if feed in feeds]
         as_of = max((t.as_of for t in times if t.as_of), default=None)
         states = {feed: found for feed, found in self.feed_states(feeds, at).items() if feed in kpi.feeds}
-        spark: list[_Value] = values.spark() if as_of else [None] * SPARK
         bucket = values.newest(SPARK)
-        top, bottom = values.parts(bucket) if as_of else (None, None)
         lo, hi = values.windows.spans[bucket - 1]
-        end = day_start(hi + timedelta(days=1), self.zone)
+        doubts: list[Words] = []
+        begun = looking.begun(kpi, hi)
+        spark: list[_Value] = values.spark() if as_of and begun else [None] * SPARK
+        if as_of and not begun:
+            doubts.append(looking.before_any(kpi))
+        top, bottom = values.parts(bucket) if as_of and begun else (None, None)
+        told = reports(_figures(kpi), looking.said, (lo, hi)) if kpi.latest else []
+        doubts += looking.doubts(kpi, values, bucket, spark)
+        targets = _targets(kpi)
+        target = _target(kpi, targets, looking.today, whole=part is None)
+        published = max((report.published for report in told if report.published), default=None)
         return Tile(
             kpi=kpi.kpi,
             title=kpi.title,
@@ -253,38 +280,146 @@ class Engine:
             kind=kpi.kind,
             better=kpi.better,
             status=status(kpi, spark[-1], whole=part is None),
-            period=TilePeriod(day_start(lo, self.zone), end, complete=at >= end),
+            period=looking.period((lo, hi)),
             as_of=as_of,
-            published_at=max((t.received_at for t in times if t.received_at), default=at),
+            published_at=published or max((t.received_at for t in times if t.received_at), default=at),
             area=part or self.areas.province,
             source=list(kpi.feeds),
             formula=in_symbols(kpi.formula),
             formula_version=kpi.version,
             quality=Quality(freshness.worst(states.values()), freshness.missing(states)),
-            numerator=_number(top) if kpi.formula.denominator else None,
-            denominator=_number(bottom) if kpi.formula.denominator else None,
-            target=Target(kpi.target, kpi.target_due) if kpi.target is not None and (part is None or kpi.formula.denominator) else None,
-            delta=delta(kpi, spark, a_day=lo == hi, whole=part is None),
+            numerator=_number(top) if kpi.formula.divides else None,
+            denominator=_number(bottom) if kpi.formula.divides else None,
+            target=target,
+            delta=delta(kpi, spark[-1], reference, target, looking.plan(kpi, (lo, hi)), versus),
+            qualifier=qualifier(kpi.formula, looking.said, (lo, hi)) if kpi.latest else "exact",
             decimals=kpi.decimals,
             spark=[_number(point) for point in spark],
+            targets=[other for other in targets if other != target],
+            reports=told,
+            doubts=doubts,
+            owner=kpi.owner,
+            written=told[0].written if told and [*kpi.formula.numerator] == [*kpi.formula.terms] and len(kpi.formula.terms) == 1 else "",
         )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The value that a delta is against, and of which days it is; `fair` as in `periods.Against`."""
+
+    versus: Versus
+    value: Decimal
+    period: TilePeriod
+    fair: bool
+
+
+class _Looking:
+    """One evaluation's view: the reader, the instant, the part of the province, and what the sources said."""
+
+    def __init__(
+        self, engine: Engine, source: Reader, at: datetime, codes: tuple[str, ...] | None, feeds: Mapping[str, FeedTimes], said: Said, part: str | None
+    ) -> None:
+        self.engine, self.source, self.at, self.codes, self.feeds, self.said, self.part = engine, source, at, codes, feeds, said, part
+        self.today = local_day(at, engine.zone)
+        self._firsts: dict[str, date | None] = {}
+
+    def period(self, days: Days) -> TilePeriod:
+        end = day_start(days[1] + timedelta(days=1), self.engine.zone)
+        return TilePeriod(day_start(days[0], self.engine.zone), end, complete=self.at >= end)
+
+    def begun(self, kpi: Kpi, last: date) -> bool:
+        """Had any of the KPI's feeds begun by this day? Of a time before, nothing is known: not even that it was nothing."""
+        if kpi.latest or last >= self.today:
+            return True
+        first = self.first_day(kpi)
+        return first is None or first <= last
+
+    def first_day(self, kpi: Kpi) -> date | None:
+        """Return the first day any of the KPI's feeds has anything of."""
+        for feed in kpi.feeds:
+            if feed not in self._firsts:
+                self._firsts[feed] = self.source.first_day(feed)
+        return min((day for feed in kpi.feeds if (day := self._firsts[feed])), default=None)
+
+    def before_any(self, kpi: Kpi) -> Words:
+        first = self.first_day(kpi) or self.today
+        return Words(f"kỳ này ở trước số liệu đầu tiên ({first:%d/%m/%Y})", f"this period lies before the first data ({first:%d/%m/%Y})")
+
+    def references(self, kpis: Iterable[Kpi], values: Mapping[str, Values], versus: Versus | None) -> dict[str, Reference]:
+        """Return what each KPI's value is compared with; those that the answer does not hold are asked for together."""
+        found: dict[str, Reference] = {}
+        ask: dict[tuple[Days, bool], list[tuple[Kpi, Versus, Against]]] = {}
+        for kpi in kpis:
+            own = values[kpi.kpi]
+            if kpi.latest:
+                found |= self._published_before(kpi, own, versus)
+                continue
+            span, before = own.windows.spans[SPARK - 1], own.windows.spans[SPARK - 2]
+            wanted = versus or ("same_weekday" if kpi.kind == "sum" and span[0] == span[1] else "previous_period")
+            other = against(wanted, span, before, self.today)
+            if other is None:
+                continue
+            other = Against(other.days, other.fair or kpi.kind != "sum")
+            if other.days in own.windows.spans[: SPARK - 1]:
+                value = own.spark()[own.windows.spans.index(other.days)]
+                if value is not None:
+                    found[kpi.kpi] = Reference(wanted, value, self.period(other.days), other.fair)
+            else:
+                ask.setdefault((other.days, _has_stock(kpi)), []).append((kpi, wanted, other))
+        for (days, stock), group in ask.items():
+            # What was open then follows from what was opened and closed since: those days are asked for as well.
+            since = ((days[1] + timedelta(days=1), self.today), (self.today + timedelta(days=1), FAR)) if stock else ()
+            spans = Windows((days, *since))
+            answer = self.source.answer(self.engine.question([kpi for kpi, _, _ in group], spans, self.at, areas=self.codes, spark=stock))
+            for kpi, wanted, other in group:
+                value = Values(answer, spans, kpi, asked=2 if stock else 1, without=values[kpi.kpi].without).at(1)
+                if value is not None and self.begun(kpi, days[1]):
+                    found[kpi.kpi] = Reference(wanted, value, self.period(days), other.fair)
+        return found
+
+    def _published_before(self, kpi: Kpi, values: Values, versus: Versus | None) -> dict[str, Reference]:
+        """A figure of reports is compared with the one of the period before it, or of the same a year before."""
+        back = {"previous_period": 1, "same_period_last_year": {"year": 1, "quarter": 4, "month": 12}.get(kpi.period, 0)}.get(versus or "previous_period", 0)
+        bucket = values.newest(SPARK) - back
+        value = values.at(bucket) if back and bucket > 0 else None
+        return {} if value is None else {kpi.kpi: Reference(versus or "previous_period", value, self.period(values.windows.spans[bucket - 1]), fair=True)}
+
+    def plan(self, kpi: Kpi, span: Days) -> Decimal | None:
+        """Return what of a year's target for a sum is due by now."""
+        if kpi.target is None or kpi.kind != "sum" or self.part is not None:
+            return None
+        due, of = share_of_year(span, self.today)
+        return Decimal(str(kpi.target)) * due / of
+
+    def doubts(self, kpi: Kpi, values: Values, bucket: int, spark: list[_Value]) -> list[Words]:
+        """Return what the guard asks about the value."""
+        value = spark[-1]
+        if value is None:
+            return []
+        asked = [guard.implausible(kpi, value), guard.unsteady(kpi.guard, value, next((point for point in reversed(spark[:-1]) if point is not None), None))]
+        if kpi.guard.printed and (printed := values.term(kpi.guard.printed, bucket)) is not None:
+            asked.append(guard.misprinted(value, printed))
+        if kpi.latest:
+            now, before = (reports(_figures(kpi), self.said, values.windows.spans[b - 1]) if b else [] for b in (bucket, bucket - 1))
+            asked += guard.of_reports(kpi, now, before, same=kpi.kind == "rank" and spark[-2] == value)
+        return [words for words in asked if words]
 
 
 class Values:
     """One KPI's values read off an answer: by bucket, for the whole (`area` None) or one area of it; `without` these feeds.
 
-    `asked`: the bucket of the period that was asked for, before it the earlier ones.
+    `asked`: the bucket of the period that was asked for, before it the earlier ones; from it on, what is true now is.
     """
 
     def __init__(
-        self, answer: Answer, windows: Windows, kpi: Kpi, area: str | None = None, without: frozenset[str] = frozenset(), asked: int | None = None
+        self, answer: Answer, windows: Windows, kpi: Kpi, area: str | None = None, *, asked: int | None = None, without: frozenset[str] = frozenset()
     ) -> None:
+        self.asked = min(SPARK, windows.last) if asked is None else asked
         self.without = without
         self.answer = answer
         self.windows = windows
         self.kpi = kpi
         self.area = area
-        self.asked = asked or min(SPARK, windows.last)
 
     def spark(self) -> list[_Value]:
         """Return the values of the last periods, the asked one last."""
@@ -300,8 +435,11 @@ class Values:
 
     def at(self, bucket: int) -> _Value:
         """Return the value in a bucket: None where there is nothing to say."""
+        derived = self.kpi.formula.derived
+        if derived and derived.operation != "ratio":
+            return _derive(derived, self._inputs(derived, bucket))
         top, bottom = self.parts(bucket)
-        if not self.kpi.formula.denominator:
+        if not self.kpi.formula.divides:
             return top
         if top is None or not bottom:
             return None
@@ -309,14 +447,22 @@ class Values:
 
     def parts(self, bucket: int) -> tuple[_Value, _Value]:
         """Return numerator and denominator in a bucket."""
+        if self.kpi.formula.derived:
+            found = self._inputs(self.kpi.formula.derived, bucket)
+            return found[0], found[1]
         return self._sum(self.kpi.formula.numerator, bucket), self._sum(self.kpi.formula.denominator, bucket)
 
+    def _inputs(self, derived: Derived, bucket: int) -> list[_Value]:
+        there = [kpi for kpi in derived.inputs if derived.operation != "sum" or not self.without.issuperset(kpi.feeds)]
+        return [Values(self.answer, self.windows, kpi, self.area, asked=self.asked, without=self.without).at(bucket) for kpi in there]
+
     def _sum(self, terms: tuple[Term, ...], bucket: int) -> _Value:
-        found = [self._term(term, bucket) for term in terms if term.feed not in self.without]
+        found = [self.term(term, bucket) for term in terms if term.feed not in self.without]
         known = [value for value in found if value is not None]
         return sum(known, Decimal(0)) if found and len(known) == len(found) else None
 
-    def _term(self, term: Term, bucket: int) -> _Value:
+    def term(self, term: Term, bucket: int) -> _Value:
+        """Return one term's value in a bucket."""
         values = self.answer.get((term, self.area), {})
         if isinstance(term, CaseTerm):
             return self._stock(term, bucket) if term.stock else values.get(bucket, Decimal(0))
@@ -357,43 +503,6 @@ def flows(term: CaseTerm) -> tuple[CaseTerm, CaseTerm]:
 _FLOWS: tuple[Literal["opened"], Literal["closed"]] = ("opened", "closed")
 
 
-@lru_cache(maxsize=64)
-def windows(period: Period, today: date, days: Days | None = None, n: int = SPARK) -> Windows:
-    """Return `n` periods ending with the one `today` lies in (or with `days`), and one for what lies ahead."""
-    if days is not None:
-        lo, hi = days
-        if hi < lo:
-            raise UserError(f"the period from {lo} to {hi} ends before it begins")
-        length = (hi - lo).days + 1
-        spans = [(lo - timedelta(days=i * length), hi - timedelta(days=i * length)) for i in range(n)]
-    else:
-        spans = []
-        start = _start(period, today)
-        end = _start(period, start + timedelta(days=_LONGEST[period])) - timedelta(days=1)
-        for _ in range(n):
-            spans.append((start, end))
-            end = start - timedelta(days=1)
-            start = _start(period, end)
-    spans.reverse()
-    return Windows((*spans, (spans[-1][1] + timedelta(days=1), _FAR)))
-
-
-_LONGEST: dict[Period, int] = {"now": 1, "day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}  # days; reaches the next one
-
-
-def _start(period: Period, day: date) -> date:
-    """Return the first day of the period that `day` lies in; a week begins on Monday."""
-    if period == "week":
-        return day - timedelta(days=day.weekday())
-    if period == "month":
-        return day.replace(day=1)
-    if period == "quarter":
-        return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
-    if period == "year":
-        return day.replace(month=1, day=1)
-    return day
-
-
 def status(kpi: Kpi, value: _Value, *, whole: bool = True) -> Status:
     """Return how `value` stands against the KPI's limits; "unknown" where there is nothing to judge or to judge by.
 
@@ -418,25 +527,67 @@ def _worse(kpi: Kpi, value: float, limit: float | tuple[float, float] | None) ->
     return value < limit if kpi.better == "up" else value > limit
 
 
-def delta(kpi: Kpi, spark: list[_Value], *, a_day: bool = True, whole: bool = True) -> Delta | None:
-    """Return the difference to the reference: for a day's sum the same weekday last week, else the period before.
+def delta(kpi: Kpi, value: _Value, reference: Reference | None, target: Target | None = None, plan: _Value = None, versus: Versus | None = None) -> Delta | None:
+    """Return the difference to the reference; where none is known and none was asked for, to the target; never to nothing.
 
-    Where that is unknown, the difference to the target, where there is one; never a difference to nothing.
+    In percent of it only where that means something: not of percentages (points), of ranks (places), or of zero.
     """
-    value = spark[-1]
     if value is None:
         return None
-    weekly = kpi.kind == "sum" and a_day
-    reference = spark[-8] if weekly else spark[-2]
-    if reference is not None:
-        return Delta(float(value - reference), "same_weekday" if weekly else "previous_period")
-    if kpi.target is not None and (whole or kpi.formula.denominator):
-        return Delta(float(value - Decimal(str(kpi.target))), "target")
+    if versus == "plan":
+        return None if plan is None else _against(kpi, value, plan, "plan")
+    if versus != "target" and reference is not None:
+        return _against(kpi, value, reference.value, reference.versus, reference.period, fair=reference.fair)
+    if target is not None and versus in (None, "target"):
+        return _against(kpi, value, Decimal(str(target.value)), "target")
     return None
+
+
+def _against(kpi: Kpi, value: Decimal, reference: Decimal, versus: Versus, period: TilePeriod | None = None, *, fair: bool = True) -> Delta:
+    relative = kpi.unit != "%" and kpi.kind != "rank" and reference != 0
+    percent = float((value - reference) / abs(reference) * 100) if relative else None
+    return Delta(float(value - reference), versus, float(reference), percent, period, fair)
+
+
+def _targets(kpi: Kpi) -> list[Target]:
+    own = [Target(kpi.target, kpi.target_due)] if kpi.target is not None else []
+    return [*own, *(target for target in kpi.targets if target not in own)]
+
+
+def _target(kpi: Kpi, targets: list[Target], today: date, *, whole: bool) -> Target | None:
+    """Return the target that counts: of the level looked at, the next that is due, else the last that was."""
+    fitting = [t for t in targets if not t.retired and t.level == ("province" if whole else "commune")]
+    if not fitting and not whole and kpi.formula.divides:  # a share may be asked of every commune; a sum is the province's
+        fitting = [t for t in targets if t.level == "province"]
+    open_ended = [t for t in fitting if t.due is None]
+    ahead = sorted((t for t in fitting if t.due and t.due >= today), key=lambda t: t.due or today)
+    passed = sorted((t for t in fitting if t.due and t.due < today), key=lambda t: t.due or today)
+    return next(iter(ahead or open_ended or passed[-1:]), None)
+
+
+def _figures(kpi: Kpi) -> list[ObservationTerm]:
+    """The figures a KPI of reports is made of, and the one its source prints."""
+    terms = [*kpi.formula.terms, *([kpi.guard.printed] if kpi.guard.printed else [])]
+    return [term for term in terms if isinstance(term, ObservationTerm)]
+
+
+def _has_stock(kpi: Kpi) -> bool:
+    return any(isinstance(term, CaseTerm) and term.stock for term in kpi.formula.terms)
+
+
+def _derive(derived: Derived, values: list[_Value]) -> _Value:
+    known = [value for value in values if value is not None]
+    if len(known) != len(values):
+        return None
+    if derived.operation == "index":
+        return sum((value * weight for value, weight in zip(known, derived.weights, strict=True)), Decimal(0)) / sum(derived.weights)
+    return sum(known, Decimal(0)) if derived.operation == "sum" else known[0] - sum(known[1:], Decimal(0))
 
 
 def in_symbols(formula: Formula) -> str:
     """Return the formula in one line, the same in every language."""
+    if formula.derived:
+        return _derived_symbols(formula.derived, formula.scale)
     top = " + ".join(_symbol(term) for term in formula.numerator)
     if not formula.denominator:
         return top
@@ -444,6 +595,14 @@ def in_symbols(formula: Formula) -> str:
     scale = f"{formula.scale} × " if formula.scale != 1 else ""
     top = f"({top})" if len(formula.numerator) > 1 else top
     return f"{scale}{top} / {f'({bottom})' if len(formula.denominator) > 1 else bottom}"
+
+
+def _derived_symbols(derived: Derived, scale: int) -> str:
+    names = [kpi.kpi for kpi in derived.inputs]
+    if derived.operation == "index":
+        return f"({' + '.join(f'{weight} × {name}' for weight, name in zip(derived.weights, names, strict=True))}) / {sum(derived.weights)}"
+    joined = {"sum": " + ", "difference": " - ", "ratio": " / "}[derived.operation].join(names)
+    return f"{scale} × {joined}" if scale != 1 else joined
 
 
 def _symbol(term: Term) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ioc.kpi.catalogue import Kpi, Period
-from ioc.kpi.engine import Days, Engine, in_symbols
+from ioc.kpi.engine import Engine, in_symbols
+from ioc.kpi.model import Kpi, Period
+from ioc.kpi.periods import Days
 from ioc.kpi.tile import Words
 from ioc.kpi.words import in_words
 from ioc.store.reader import Reader, statement_for
@@ -58,7 +59,8 @@ def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None
         "area": tile.area,
         "tile": tile,
         "formula": {"words": in_words(chosen, titles), "symbols": in_symbols(chosen.formula), **_statement(engine, reader, chosen, area, at, days, period)}
-        | {"version": chosen.version, "since": chosen.since},
+        | {"version": chosen.version, "since": chosen.since, "history": list(chosen.history)}
+        | {"inputs": [other.kpi for other in chosen.formula.derived.inputs] if chosen.formula.derived else []},
         "limits": {"better": chosen.better, "watch": chosen.watch, "alarm": chosen.alarm, "target": chosen.target},
         "feeds": named,
         "events": events,

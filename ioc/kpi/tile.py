@@ -12,6 +12,7 @@ Kind: TypeAlias = Literal["sum", "last", "mean", "ratio", "rank", "index", "coun
 Better: TypeAlias = Literal["up", "down", "band"]
 Status: TypeAlias = Literal["good", "watch", "alarm", "unknown"]
 State: TypeAlias = Literal["live", "late", "stale", "lost", "never"]
+Versus: TypeAlias = Literal["previous_period", "same_weekday", "same_period_last_year", "plan", "target"]
 STATES: tuple[State, ...] = ("live", "late", "stale", "lost", "never")  # best to worst
 
 
@@ -21,15 +22,12 @@ class Words(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
+    """What is aimed at, by when, at which level. `retired`: of a level that no longer exists (districts, since 1 July 2025)."""
+
     value: float
     due: date | None = None
-
-
-class Delta(Struct, frozen=True):
-    """A difference and what it is against. `value` is in the KPI's unit; for a percentage, in points (điểm %)."""
-
-    value: float
-    versus: Literal["previous_period", "same_weekday", "target"]
+    level: Literal["province", "district", "commune"] = "province"
+    retired: bool = False
 
 
 class Period(Struct, frozen=True):
@@ -38,6 +36,34 @@ class Period(Struct, frozen=True):
     start: datetime
     end: datetime
     complete: bool
+
+
+class Delta(Struct, frozen=True):
+    """A difference and what it is against. `value` is in the KPI's unit; for a percentage, in points (điểm %).
+
+    `reference`: the value it is against, of `period` (None: a target's). `percent`: `value` in percent of it; None for
+    percentages and ranks, and for a reference that is zero. `fair` False: a day that still runs against a whole one.
+    """
+
+    value: float
+    versus: Versus
+    reference: float | None = None
+    percent: float | None = None
+    period: Period | None = None
+    fair: bool = True
+
+
+class Report(Struct, frozen=True):
+    """A figure as a document has it: its wording, reference period, publication date and what is doubtful about it."""
+
+    metric: str
+    period: str
+    written: str = ""
+    document: str = ""
+    published: datetime | None = None
+    qualifier: str = "exact"
+    unit: str = "1"
+    doubt: str = ""
 
 
 class Quality(Struct, frozen=True):
@@ -49,7 +75,9 @@ class Tile(Struct, frozen=True):
     """One KPI value. `value` None: no fact yet, or nothing to divide by; then `as_of` says which of the two.
 
     `numerator`, `denominator`: the parts of a ratio or mean. `spark`: oldest first, its last point equals `value`.
-    `as_of`: time of the newest fact of the feeds it reads; None means no fact was ever seen.
+    `as_of`: time of the newest fact of the feeds it reads; None means no fact was ever seen. `targets`: those of other
+    levels and years. `reports`: for figures of reports, what the documents say; `written`: the value as its one document has
+    it. `doubts`: what the guard asks about.
     """
 
     kpi: str
@@ -75,6 +103,11 @@ class Tile(Struct, frozen=True):
     qualifier: str = "exact"
     decimals: int = 0
     spark: list[float | None] = msgspec.field(default_factory=list)
+    targets: list[Target] = msgspec.field(default_factory=list)
+    reports: list[Report] = msgspec.field(default_factory=list)
+    doubts: list[Words] = msgspec.field(default_factory=list)
+    owner: str = ""
+    written: str = ""
 
 
 class History(Struct, frozen=True):

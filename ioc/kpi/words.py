@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ioc.kpi.catalogue import Formula, Kpi
+from ioc.kpi.model import Derived, Formula, Kpi
 from ioc.kpi.tile import Words
 from ioc.store.reader import AssetTerm, CaseTerm, Conditions, ObservationTerm, Term
 
@@ -40,6 +40,8 @@ def in_words(kpi: Kpi, titles: Mapping[str, Words]) -> Words:
 
 def _sentence(formula: Formula, titles: Mapping[str, Words], language: str, latest: bool = False) -> str:
     joined = {"vi": " cộng ", "en": " plus "}[language]
+    if formula.derived:
+        return _over_kpis(formula.derived, formula.scale, language)
     top = joined.join(_term(term, titles, language) for term in formula.numerator)
     if formula.denominator:
         bottom = joined.join(_term(term, titles, language) for term in formula.denominator)
@@ -49,6 +51,17 @@ def _sentence(formula: Formula, titles: Mapping[str, Words], language: str, late
     if latest:
         top += {"vi": "; của kỳ mới nhất có số liệu", "en": "; of the newest period that has one"}[language]
     return top[0].upper() + top[1:] + "."
+
+
+def _over_kpis(derived: Derived, scale: int, language: str) -> str:
+    vi = language == "vi"
+    names = [f"“{getattr(kpi.title, language)}”" for kpi in derived.inputs]
+    if derived.operation == "index":
+        weighed = (" và " if vi else " and ").join(f"{name} ({weight})" for name, weight in zip(names, derived.weights, strict=True))
+        return f"Trung bình có trọng số của {weighed}." if vi else f"Weighted mean of {weighed}."
+    words = {"sum": (" cộng ", " plus "), "difference": (" trừ ", " minus "), "ratio": (" chia cho ", " divided by ")}[derived.operation]
+    times = (f", nhân {scale}" if vi else f", times {scale}") if scale != 1 else ""
+    return words[0 if vi else 1].join(names) + times + "."
 
 
 def _term(term: Term, titles: Mapping[str, Words], language: str) -> str:

@@ -35,9 +35,9 @@ LAST = ("last", "max", "above")  # of each thing's newest value in the window
 STOCK = ("open", "paused", "overdue")  # measures without a day of their own: they are true now
 _COLUMNS = ("category", "agency", "channel", "level", "outcome")  # dims that are columns of case_state
 _AGGREGATES: dict[str, LiteralString] = {
-    "total": "sum(r.total)",
-    "n": "sum(r.n)",
-    "subjects": "count(DISTINCT r.subject) FILTER (WHERE r.n > 0)",
+    "total": "sum(r.total) FILTER (WHERE r.metric = {})",
+    "n": "sum(r.n) FILTER (WHERE r.metric = {})",
+    "subjects": "count(DISTINCT r.subject) FILTER (WHERE r.n > 0 AND r.metric = {})",
 }
 
 
@@ -117,6 +117,9 @@ class Question:
 
 
 Answer: TypeAlias = dict[tuple[Term, str | None], dict[int, Decimal]]  # (term, area) -> bucket -> value; nothing where no rows
+
+
+Said: TypeAlias = dict[tuple[str, str, str], list[tuple[date, dict[str, Any]]]]  # (feed, metric, period) -> (day, what the source said of its value)
 
 
 class FeedTimes(Struct, frozen=True):
@@ -202,6 +205,23 @@ class Reader:
                     values = answer.setdefault((term, area if question.by_area else None), {})
                     values[bucket] = values.get(bucket, Decimal(0)) + value  # overdue has two branches
         return answer
+
+    def said(self, terms: Iterable[ObservationTerm], days: tuple[date, date], areas: tuple[str, ...] | None) -> Said:
+        """Return how the figures of these terms were reported, by day, oldest first; nothing of those that said nothing."""
+        asked = list(dict.fromkeys((t.feed, t.metric, t.period) for t in terms))
+        found: Said = {}
+        if asked:
+            query = sql.SQL(_query("said")).format(rollup_observation=self.relations.names()["rollup_observation"])
+            given: dict[str, Any] = dict(zip(("feeds", "metrics", "periods"), map(list, zip(*asked, strict=True)), strict=True))
+            given |= {"lo": days[0], "hi": days[1], "areas": None if areas is None else list(areas)}
+            for feed, metric, period, day, said in self.conn.execute(query, given, prepare=False if self.relations.temporary else None):
+                found.setdefault((feed, metric, period), []).append((day, said))
+        return found
+
+    def first_day(self, feed: str) -> date | None:
+        """Return the first day a feed has rows of, None where it has none."""
+        row = self.conn.execute(_query("first_day"), {"feed": feed}).fetchone()
+        return row[0] if row else None
 
     def recent_events(self, terms: Sequence[Term], at: datetime, limit: int, areas: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Return the last raw events of the terms' feeds and kinds (None: of every area) received until `at`: feed, subject, metric, time,
@@ -338,19 +358,21 @@ class _Composer:
 
     def add_observations(self, terms: list[ObservationTerm]) -> None:
         area: LiteralString = "coalesce(r.area, '')"
-        for feed, metric, period in dict.fromkeys((t.feed, t.metric, t.period) for t in terms):
-            common = {"feed": self.param(feed), "metric": self.param(metric), "period": self.param(period)}
-            asked = [t for t in terms if (t.feed, t.metric, t.period) == (feed, metric, period)]
-            if last := [t for t in asked if t.aggregate in LAST]:
-                self.branch("last_values", last, area=area, sums=_list([self.of_last(t) for t in last]), **common)
-            if summed := [t for t in asked if t.aggregate not in LAST]:
-                self.branch("observations", summed, area=area, sums=_list([sql.SQL(_AGGREGATES[t.aggregate]) for t in summed]), **common)
+        for feed, period in dict.fromkeys((t.feed, t.period) for t in terms):
+            asked = [t for t in terms if (t.feed, t.period) == (feed, period)]
+            for block, group in (("last_values", [t for t in asked if t.aggregate in LAST]), ("observations", [t for t in asked if t.aggregate not in LAST])):
+                if group:
+                    sums = [self.of_last(t) if block == "last_values" else sql.SQL(_AGGREGATES[t.aggregate]).format(self.param(t.metric)) for t in group]
+                    metrics = self.param(sorted({t.metric for t in group}))
+                    self.branch(block, group, area=area, sums=_list(sums), feed=self.param(feed), metrics=metrics, period=self.param(period))
 
     def of_last(self, term: ObservationTerm) -> sql.Composable:
         """Where nobody reported there is no number, not a count of none."""
+        own = sql.SQL("r.metric = {}").format(self.param(term.metric))
         if term.aggregate == "above":
-            return sql.SQL("CASE WHEN count(*) > 0 THEN count(*) FILTER (WHERE r.last_value > {}) END").format(self.param(Decimal(str(term.limit))))
-        return sql.SQL("max(r.last_value)" if term.aggregate == "max" else "sum(r.last_value)")
+            above = self.param(Decimal(str(term.limit)))
+            return sql.SQL("CASE WHEN count(*) FILTER (WHERE {own}) > 0 THEN count(*) FILTER (WHERE {own} AND r.last_value > {above}) END").format(own=own, above=above)
+        return self.filtered(sql.SQL("max(r.last_value)" if term.aggregate == "max" else "sum(r.last_value)"), [own])
 
     def add_assets(self, terms: list[AssetTerm]) -> None:
         for feed in dict.fromkeys(t.feed for t in terms):

@@ -38,7 +38,7 @@ _SUMS = {
     "rollup_case": ("n", "n_due", "n_on_time", "seconds", "n_rated", "rating"),
     "rollup_total": ("n", "n_due", "n_on_time", "seconds", "n_rated", "rating"),
     "rollup_duration": ("n",),
-    "rollup_observation": ("area", "n", "total", "last_time", "last_value"),
+    "rollup_observation": ("area", "n", "total", "last_time", "last_value", "said"),
 }
 
 

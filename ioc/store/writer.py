@@ -333,7 +333,7 @@ class Writer:
         sums, corrected = observation_deltas(rows, prior, self.zone)
         if sums:
             self.conn.execute(_SQL["add_observations"], _columns(
-                ("feed", "metric", "period", "day", "subject", "n", "total", "last_time", "last_value", "area"),
+                ("feed", "metric", "period", "day", "subject", "n", "total", "last_time", "last_value", "area", "said"),
                 [(*key, *delta) for key, delta in sorted(sums.items())],
             ))  # fmt: skip
         if corrected:
@@ -458,7 +458,7 @@ ObservationKey: TypeAlias = tuple[str, str, str, date, str]  # feed, metric, per
 def observation_deltas(
     rows: Sequence[Row], prior: Prior, zone: ZoneInfo
 ) -> tuple[dict[ObservationKey, tuple[Any, ...]], set[ObservationKey]]:
-    """Return (key -> (n, total, last_time, last_value, area) to add, keys whose newest value must be read again).
+    """Return (key -> (n, total, last_time, last_value, area, said) to add, keys whose newest value must be read again).
 
     Of all versions of one observation, stored or in this batch, only the newest by (version, key) stands.
     """
@@ -486,13 +486,24 @@ def observation_deltas(
         n, change = (value is not None) - (before is not None), (value or 0) - (before or 0)
         delta = sums.get(key)
         if delta is None:
-            sums[key] = [n, change, time, value, data.area]
+            sums[key] = [n, change, time, value, data.area, said(data)]
             continue
         delta[0] += n
         delta[1] += change
         if time >= delta[2]:
-            delta[2:] = [time, value, data.area]
+            delta[2:] = [time, value, data.area, said(data)]
     return {key: tuple(delta) for key, delta in sums.items()}, corrected
+
+
+_SAYING, _OTHERWISE_KEPT = ("qualifier", "doubt", "attributes"), ("metric", "value", "area", "period", "deleted", "lat", "lon")
+
+
+def said(data: Observation) -> str | None:
+    """Return as JSON how a value was reported, None where the source said nothing of the kind; in SQL the same (ingest.sql)."""
+    if data.qualifier == "exact" and data.doubt is None and not data.attributes:
+        return None
+    plain = {name: value for name, value in msgspec.to_builtins(data).items() if name not in _OTHERWISE_KEPT}
+    return msgspec.json.encode(plain).decode()
 
 
 def _contradiction(row: Row) -> DeadLetter:

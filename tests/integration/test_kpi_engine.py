@@ -416,4 +416,8 @@ def test_all_kpis_of_a_moment_and_a_period_are_one_statement(engine: Engine, tow
     with psycopg.connect(town.dsn, cursor_factory=Counting) as conn:
         engine.evaluate(Reader(conn), at=NOW)
     periods = {"day" if kpi.period == "now" else kpi.period for kpi in engine.kpis.values()}
-    assert len(asked) == 1 + len(periods)  # when the feeds were last heard of, and all numbers of a period
+    reported = {kpi.period for kpi in engine.kpis.values() if kpi.latest}
+    running = {kpi.period for kpi in engine.kpis.values() if not kpi.latest and kpi.period in ("week", "month", "quarter", "year")}
+    # When feeds were heard of; all numbers of a period; what reports say of theirs; the same part of the period before one that
+    # runs, and whether its feed had begun by then.
+    assert len(asked) == 1 + len(periods) + len(reported) + 2 * len(running)

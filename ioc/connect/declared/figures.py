@@ -25,9 +25,11 @@ _FIGURE = re.compile(
     rf"(?P<scale>{'|'.join(sorted(_SCALES, key=len, reverse=True))})?\b\s*(?P<unit>.{{0,60}})",
     re.IGNORECASE | re.DOTALL,
 )
+_RANGE = re.compile(r"(?P<low>[-+−]?\d[\d.,]*)\s*(?P<percent>%?)\s*(?:-|–|đến)\s*(?P<high>\d[\d.,]*)\s*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _GROUPED, _DECIMAL = re.compile(r"\d{1,3}(\.\d{3})+(,\d+)?"), re.compile(r"\d+([.,]\d+)?")
 _ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4}
 _YEAR = re.compile(r"(?:năm\s*)?(\d{4})", re.IGNORECASE)
+_PART = re.compile(r"(\d{1,2}) tháng (?:đầu )?(?:năm )?(\d{4})", re.IGNORECASE)
 _QUARTER = re.compile(r"(?:(\d{4})-?q([1-4])|(?:q|quý\s*)([1-4]|i{1,3}|iv)\s*[/ -]\s*(?:năm\s*)?(\d{4}))", re.IGNORECASE)
 _WEEK = re.compile(r"(?:(\d{4})-?w(\d{1,2})|(?:tuần\s*)(\d{1,2})\s*[/-]\s*(?:năm\s*)?(\d{4}))", re.IGNORECASE)
 _MONTH = re.compile(r"(?:(\d{4})-(\d{1,2})|(?:tháng\s*)?(\d{1,2})[/.-](\d{4}))", re.IGNORECASE)
@@ -43,7 +45,7 @@ class Quantity(Struct, frozen=True):
 
 
 class Reference(Struct, frozen=True):
-    """A reference period: its first day, its length as ISO 8601 duration (P1D, P1W, P1M, P3M, P1Y), and how it was written."""
+    """A reference period: its first day, its length as ISO 8601 duration (P1D, P1W, P1M, P3M, P1Y; P9M: nine months of a year), and how it was written."""
 
     start: date
     length: str
@@ -51,8 +53,14 @@ class Reference(Struct, frozen=True):
 
 
 def quantity(text: str, field: str, units: Mapping[str, object]) -> Quantity:
-    """Return the figure in a text; `units`: the words for units -> UCUM, "" for a bare number. Raise `Skip`."""
+    """Return the figure in a text; `units`: the words for units -> UCUM, "" for a bare number. Raise `Skip`.
+
+    Of a range ("80% - 90%") it is at least the lower end; the wording tells the other.
+    """
     plain = " ".join(text.replace("\u00a0", " ").split())
+    if found := _RANGE.fullmatch(plain):
+        low = quantity(f"{found['low']} {found['rest'] or found['percent']}", field, units)
+        return Quantity(low.value, low.unit, "at_least", plain)
     found = _FIGURE.fullmatch(plain)
     if found is None:
         raise Skip("wrong_type", f"{field} is {shown(text)}, not a figure", field=field, repair="write a number with its unit: 16.750 tỷ đồng")
@@ -84,6 +92,8 @@ def reference(text: str, field: str) -> Reference:
     plain = " ".join(text.split())
     if found := _YEAR.fullmatch(plain):
         return Reference(date(int(found[1]), 1, 1), "P1Y", plain)
+    if (found := _PART.fullmatch(plain)) and 1 <= int(found[1]) <= 11:
+        return Reference(date(int(found[2]), 1, 1), f"P{found[1]}M", plain)
     if found := _QUARTER.fullmatch(plain):
         quarter = found[2] or found[3].lower()
         return Reference(date(int(found[1] or found[4]), 3 * (_ROMAN.get(quarter) or int(quarter)) - 2, 1), "P3M", plain)

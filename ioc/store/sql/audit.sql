@@ -42,10 +42,12 @@ ANALYZE then_rollup_duration
 -- Days before `horizon` are taken as stored: their events may be past their retention.
 CREATE TEMPORARY TABLE then_rollup_observation ON COMMIT DROP AS
 SELECT v.feed, v.metric, v.period, v.day, v.subject, (array_agg(v.area ORDER BY v.time DESC))[1] AS area,
-       count(*) AS n, sum(v.value) AS total, max(v.time) AS last_time, (array_agg(v.value ORDER BY v.time DESC))[1] AS last_value
+       count(*) AS n, sum(v.value) AS total, max(v.time) AS last_time, (array_agg(v.value ORDER BY v.time DESC))[1] AS last_value,
+       (array_agg(v.said ORDER BY v.time DESC))[1] AS said
 FROM (
     SELECT DISTINCT ON (e.feed, e.subject, e.metric, e.period, e.time)
-           e.feed, e.metric, e.period, (e.time AT TIME ZONE %(zone)s::text)::date AS day, e.subject, e.time, e.area, e.value, e.deleted
+           e.feed, e.metric, e.period, (e.time AT TIME ZONE %(zone)s::text)::date AS day, e.subject, e.time, e.area, e.value, e.deleted,
+           CASE WHEN e.data ?| '{qualifier,doubt,attributes}' THEN e.data - '{metric,value,area,period,deleted,lat,lon}'::text[] END AS said
     FROM event e LEFT JOIN unnest(%(feeds)s::text[], %(horizons)s::date[]) AS h(feed, day) ON h.feed = e.feed
     WHERE e.kind = 1 AND (h.day IS NULL OR (e.time AT TIME ZONE %(zone)s::text)::date >= h.day)
     ORDER BY e.feed, e.subject, e.metric, e.period, e.time, e.version DESC, e.key DESC
@@ -53,7 +55,7 @@ FROM (
 WHERE NOT v.deleted AND v.value IS NOT NULL
 GROUP BY v.feed, v.metric, v.period, v.day, v.subject
 UNION ALL
-SELECT r.feed, r.metric, r.period, r.day, r.subject, r.area, r.n, r.total, r.last_time, r.last_value
+SELECT r.feed, r.metric, r.period, r.day, r.subject, r.area, r.n, r.total, r.last_time, r.last_value, r.said
 FROM rollup_observation r JOIN unnest(%(feeds)s::text[], %(horizons)s::date[]) AS h(feed, day) ON h.feed = r.feed AND r.day < h.day
 
 -- name: index_observations

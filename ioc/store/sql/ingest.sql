@@ -28,24 +28,25 @@ SELECT feed, kind, subject, metric, period, time, key, content, received_at, ver
 FROM incoming WHERE NOT ord = ANY(%(rejected)s)
 
 -- name: add_observations
-INSERT INTO rollup_observation AS r (feed, metric, period, day, subject, area, n, total, last_time, last_value)
+INSERT INTO rollup_observation AS r (feed, metric, period, day, subject, area, n, total, last_time, last_value, said)
 SELECT * FROM unnest(%(feed)s::text[], %(metric)s::text[], %(period)s::text[], %(day)s::date[], %(subject)s::text[], %(area)s::text[],
-                     %(n)s::bigint[], %(total)s::numeric[], %(last_time)s::timestamptz[], %(last_value)s::numeric[])
+                     %(n)s::bigint[], %(total)s::numeric[], %(last_time)s::timestamptz[], %(last_value)s::numeric[], %(said)s::jsonb[])
 ON CONFLICT (feed, metric, period, day, subject) DO UPDATE SET
     n = r.n + excluded.n,
     total = r.total + excluded.total,
     area = CASE WHEN excluded.last_time >= r.last_time THEN excluded.area ELSE r.area END,
     last_value = CASE WHEN excluded.last_time >= r.last_time THEN excluded.last_value ELSE r.last_value END,
+    said = CASE WHEN excluded.last_time >= r.last_time THEN excluded.said ELSE r.said END,
     last_time = greatest(r.last_time, excluded.last_time)
 
 -- name: refresh_last
 -- After a correction or a withdrawal: the newest standing value of those days, read again.
-UPDATE rollup_observation r SET last_time = l.time, last_value = l.value, area = l.area
+UPDATE rollup_observation r SET last_time = l.time, last_value = l.value, area = l.area, said = l.said
 FROM unnest(%(feed)s::text[], %(metric)s::text[], %(period)s::text[], %(day)s::date[], %(subject)s::text[],
             %(start)s::timestamptz[], %(end)s::timestamptz[]) AS k(feed, metric, period, day, subject, start, stop)
 CROSS JOIN LATERAL (
-    SELECT c.time, c.value, c.area FROM (
-        SELECT DISTINCT ON (e.time) e.time, e.value, e.area, e.deleted FROM event e
+    SELECT c.time, c.value, c.area, c.said FROM (
+        SELECT DISTINCT ON (e.time) e.time, e.value, e.area, e.deleted, CASE WHEN e.data ?| '{qualifier,doubt,attributes}' THEN e.data - '{metric,value,area,period,deleted,lat,lon}'::text[] END AS said FROM event e
         WHERE e.feed = k.feed AND e.subject = k.subject AND e.metric = k.metric AND e.period = k.period
           AND e.time >= k.start AND e.time < k.stop
         ORDER BY e.time DESC, e.version DESC, e.key DESC

@@ -47,7 +47,7 @@ SELECT {branch}::int, w.i::int, x.area, x.sums
 FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
 CROSS JOIN LATERAL (
     SELECT {area} AS area, ARRAY[{sums}]::numeric[] AS sums
-    FROM {rollup_observation} r WHERE r.feed = {feed} AND r.metric = {metric} AND r.period = {period} AND r.day BETWEEN w.lo AND w.hi{in_area}
+    FROM {rollup_observation} r WHERE r.feed = {feed} AND r.metric = ANY({metrics}::text[]) AND r.period = {period} AND r.day BETWEEN w.lo AND w.hi{in_area}
     GROUP BY {grouping} OFFSET 0
 ) x
 
@@ -58,9 +58,9 @@ FROM unnest(%(lo)s::date[], %(hi)s::date[]) WITH ORDINALITY AS w(lo, hi, i)
 CROSS JOIN LATERAL (
     SELECT {area} AS area, ARRAY[{sums}]::numeric[] AS sums
     FROM (
-        SELECT DISTINCT ON (o.subject) o.subject, o.area, o.last_value
-        FROM {rollup_observation} o WHERE o.feed = {feed} AND o.metric = {metric} AND o.period = {period} AND o.day BETWEEN w.lo AND w.hi
-        ORDER BY o.subject, o.day DESC
+        SELECT DISTINCT ON (o.metric, o.subject) o.metric, o.subject, o.area, o.last_value
+        FROM {rollup_observation} o WHERE o.feed = {feed} AND o.metric = ANY({metrics}::text[]) AND o.period = {period} AND o.day BETWEEN w.lo AND w.hi
+        ORDER BY o.metric, o.subject, o.day DESC
     ) r
     WHERE true{in_area}
     GROUP BY {grouping} OFFSET 0
@@ -89,6 +89,19 @@ CROSS JOIN LATERAL (
     ) c
     GROUP BY c.area OFFSET 0
 ) x
+
+-- name: said
+-- How figures were reported: of each day's newest value what its source said of it besides the number.
+SELECT r.feed, r.metric, r.period, r.day, r.said
+FROM unnest(%(feeds)s::text[], %(metrics)s::text[], %(periods)s::text[]) AS k(feed, metric, period)
+JOIN {rollup_observation} r USING (feed, metric, period)
+WHERE r.day BETWEEN %(lo)s AND %(hi)s AND r.said IS NOT NULL AND (%(areas)s::text[] IS NULL OR r.area = ANY(%(areas)s::text[]))
+ORDER BY r.day, r.subject
+
+-- name: first_day
+-- The first day a feed has anything to say of.
+SELECT least((SELECT min(day) FROM rollup_total WHERE feed = %(feed)s AND measure IN ('opened', 'closed')),
+             (SELECT min(day) FROM rollup_observation WHERE feed = %(feed)s))
 
 -- name: feeds
 -- When each feed was last heard of, over its partitions.

@@ -55,9 +55,11 @@ CREATE TEMPORARY TABLE then_seen (
 -- Of all versions known of an observation the newest stands; what stands adds up as at ingest.
 CREATE TEMPORARY TABLE then_observation AS
 SELECT v.feed, v.metric, v.period, v.day, v.subject, (array_agg(v.area ORDER BY v.time DESC))[1] AS area,
-       count(*) AS n, sum(v.value) AS total, max(v.time) AS last_time, (array_agg(v.value ORDER BY v.time DESC))[1] AS last_value
+       count(*) AS n, sum(v.value) AS total, max(v.time) AS last_time, (array_agg(v.value ORDER BY v.time DESC))[1] AS last_value,
+       (array_agg(v.said ORDER BY v.time DESC))[1] AS said
 FROM (
-    SELECT DISTINCT ON (k.feed, k.metric, k.period, k.day, k.subject, e.time) k.*, e.time, e.area, e.value, e.deleted
+    SELECT DISTINCT ON (k.feed, k.metric, k.period, k.day, k.subject, e.time) k.*, e.time, e.area, e.value, e.deleted,
+           CASE WHEN e.data ?| '{qualifier,doubt,attributes}' THEN e.data - '{metric,value,area,period,deleted,lat,lon}'::text[] END AS said
     FROM pg_temp.then_observation_key k
     JOIN event e ON e.feed = k.feed AND e.subject = k.subject AND e.metric = k.metric AND e.period = k.period
         AND e.time >= k.day::timestamp AT TIME ZONE %(zone)s::text AND e.time < (k.day + 1)::timestamp AT TIME ZONE %(zone)s::text
@@ -76,12 +78,12 @@ SELECT * FROM rollup_total UNION ALL SELECT * FROM pg_temp.then_delta_total;
 CREATE TEMPORARY VIEW then_rollup_duration AS
 SELECT * FROM rollup_duration UNION ALL SELECT * FROM pg_temp.then_delta_duration;
 CREATE TEMPORARY VIEW then_rollup_observation AS
-SELECT feed, metric, period, day, subject, area, n, total, last_time, last_value FROM rollup_observation r
+SELECT feed, metric, period, day, subject, area, n, total, last_time, last_value, said FROM rollup_observation r
 WHERE NOT EXISTS (
     SELECT FROM pg_temp.then_observation_key k
     WHERE (k.feed, k.metric, k.period, k.day, k.subject) = (r.feed, r.metric, r.period, r.day, r.subject)
 )
-UNION ALL SELECT feed, metric, period, day, subject, area, n, total, last_time, last_value FROM pg_temp.then_observation;
+UNION ALL SELECT feed, metric, period, day, subject, area, n, total, last_time, last_value, said FROM pg_temp.then_observation;
 CREATE TEMPORARY VIEW then_case_state AS
 SELECT feed, subject, status, outcome, category, area, agency, channel, level, due_at, deleted, dims FROM case_state s
 WHERE NOT EXISTS (SELECT FROM pg_temp.then_case_key k WHERE (k.feed, k.subject) = (s.feed, s.subject))

@@ -11,6 +11,7 @@ from ioc.config import Config
 from ioc.config import load as load_config
 from ioc.errors import UserError
 from ioc.kpi import catalogue
+from ioc.kpi.engine import in_symbols
 from ioc.store.reader import AssetTerm, CaseTerm, DurationTerm, ObservationTerm
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -144,3 +145,101 @@ def test_a_province_without_the_feed_has_not_the_kpi(tmp_path: Path) -> None:
 def test_it_refuses_to_use_what_is_not_there(tmp_path: Path, kpis: dict[str, object]) -> None:
     with pytest.raises(UserError):
         catalogue.in_use(read(tmp_path, GOOD), Config(feeds=[], kpis=kpis))
+
+
+def derived(formula: str, unit: str = "1", kind: str = "sum", more: str = "") -> str:
+    """The good row twice (a, b), and a KPI c over them; its row begins at line 24."""
+    head, row = GOOD.split("  - kpi: received\n")
+    rows = "".join(f"  - kpi: {name}\n{row}" for name in ("a", "b"))
+    words = 'title: {vi: Gộp, en: Joined}\n    description: {vi: Gộp lại., en: Joined up.}'
+    return f'{head}{rows}  - kpi: c\n    {words}\n    kind: {kind}\n    unit: "{unit}"\n    better: up\n    period: day\n    formula: {{kpis: {formula}}}\n    since: 2026-11-24\n{more}'
+
+
+@pytest.mark.parametrize(
+    ("formula", "unit", "kind", "symbols"),
+    [
+        ("{sum: [a, b]}", "{dossier}", "sum", "a + b"),
+        ("{difference: [a, b]}", "{dossier}", "sum", "a - b"),
+        ("{ratio: [a, b], scale: 100}", "%", "ratio", "100 × a / b"),
+        ("{ratio: [a, b]}", "1", "mean", "a / b"),
+        ("{index: {a: 0.6, b: 0.4}}", "{dossier}", "index", "(0.6 × a + 0.4 × b) / 1.0"),
+    ],
+)
+def test_a_formula_may_join_other_kpis(tmp_path: Path, formula: str, unit: str, kind: str, symbols: str) -> None:
+    kpi = read(tmp_path, derived(formula, unit, kind)).get("c")
+    assert in_symbols(kpi.formula) == symbols
+    assert kpi.feeds == ("some-feed",)
+
+
+@pytest.mark.parametrize(
+    ("formula", "unit", "kind", "said"),
+    [
+        ("{sum: [a, c]}", "{dossier}", "sum", "c needs c: a KPI cannot need itself"),
+        ("{sum: [a, bb]}", "{dossier}", "sum", "no KPI is called 'bb'; near it are b"),
+        ("{sum: [a, b]}", "VND", "sum", "unit VND does not follow from a ({dossier}) and b ({dossier}); sum needs one unit for all"),
+        ("{ratio: [a, b], scale: 100}", "1", "ratio", "a ratio of them is in %"),
+        ("{ratio: [a, a]}", "1", "ratio", "a over itself is always 1"),
+        ("{ratio: [a, b]}", "1", "sum", "kind sum and a ratio of KPIs do not go together"),
+        ("{index: {a: 1, b: 0}}", "{dossier}", "index", "their sum is what is divided by"),
+        ("{sum: [a, b], ratio: [a, b]}", "{dossier}", "sum", "exactly one of sum, difference, ratio, index"),
+        ("{sum: [a, b]}\n    latest: true", "{dossier}", "sum", "figures of reports (latest) join only with figures of reports"),
+    ],
+)
+def test_it_refuses_a_formula_over_kpis_that_makes_no_sense(tmp_path: Path, formula: str, unit: str, kind: str, said: str) -> None:
+    text = derived(formula, unit, kind) if "latest" not in formula else derived("{sum: [a, b]}", unit, kind, "    latest: true\n")
+    with pytest.raises(UserError, match=re.escape(said)) as caught:
+        read(tmp_path, text)
+    assert re.search(r"test\.yaml: line (24|30|31)", str(caught.value)), caught.value
+
+
+def test_it_refuses_to_divide_by_what_is_always_nothing(tmp_path: Path) -> None:
+    nothing = derived("{difference: [a, a]}", "{dossier}").replace("- kpi: c", "- kpi: d").replace(GOOD.split("  - kpi: received")[0], "")
+    text = derived("{ratio: [a, d]}", "1", "ratio") + nothing[nothing.index("  - kpi: d"):]
+    with pytest.raises(UserError, match="d is always 0, and nothing can be divided by it"):
+        read(tmp_path, text)
+
+
+def test_a_cycle_through_several_kpis_is_named_whole(tmp_path: Path) -> None:
+    text = derived("{sum: [a, d]}", "{dossier}")
+    other = text[text.index("  - kpi: c"):].replace("- kpi: c", "- kpi: d").replace("[a, d]", "[a, c]")
+    with pytest.raises(UserError, match="c needs d needs c: a KPI cannot need itself"):
+        read(tmp_path, text + other)
+
+
+def test_a_new_version_of_a_formula_tells_what_it_was_before(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="version 2 needs 1, with its date and what it was"):
+        read(tmp_path, GOOD + "    version: 2\n")
+    before = "    version: 2\n    history: [{version: 1, since: %s, what: {vi: Cũ., en: Old.}}]\n"
+    with pytest.raises(UserError, match="a new version begins after the one before it"):
+        read(tmp_path, GOOD + before % "2026-11-22")
+    (kpi,) = read(tmp_path, GOOD + before % "2026-01-01")
+    assert [(change.version, change.what.vi) for change in kpi.history] == [(1, "Cũ.")]
+
+
+def test_a_target_of_a_level_that_is_no_more_is_kept_as_retired(tmp_path: Path) -> None:
+    targets = "    targets: [{value: 90, due: 2025-12-31}, {value: 80, due: 2025-12-31, level: district}, {value: 60, due: 2025-12-31, level: commune}]\n"
+    (kpi,) = read(tmp_path, GOOD + targets)
+    assert [(target.level, target.retired) for target in kpi.targets] == [("province", False), ("district", True), ("commune", False)]
+
+
+TABLE = """theme: reports
+title: {vi: Báo cáo, en: Reports}
+figures:
+  feed: some-feed
+  since: 2026-11-24
+  rows:
+    - {kpi: growth, metric: grdp.growth, unit: "%", decimals: 2, vi: Tăng trưởng, en: Growth}
+    - {kpi: insured, metric: insured.checked, of: insured.all, unit: "%", decimals: 2, vi: Đã xác thực, en: Checked}
+"""
+
+
+def test_figures_of_reports_are_a_line_each(tmp_path: Path) -> None:
+    growth, insured = read(tmp_path, TABLE)
+    assert (growth.kind, growth.latest, growth.period, growth.description.vi) == ("last", True, "year", "Số liệu của năm gần nhất đã công bố: Tăng trưởng.")
+    assert insured.formula.denominator == (ObservationTerm("some-feed", "insured.all", "P1Y", "last"),)
+
+
+@pytest.mark.parametrize(("before", "after", "said"), [("metric: grdp.growth, ", "", "line 7"), ("vi: Đã xác thực", "vii: x", "line 8")])
+def test_a_mistake_in_the_table_is_refused_with_its_line(tmp_path: Path, before: str, after: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        read(tmp_path, TABLE.replace(before, after))

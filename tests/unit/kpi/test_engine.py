@@ -15,8 +15,9 @@ from ioc.errors import UserError
 from ioc.kpi import catalogue, freshness
 from ioc.kpi.catalogue import Kpi
 from ioc.kpi.docs import markdown
-from ioc.kpi.engine import SPARK, Engine, delta, in_symbols, status, windows
-from ioc.kpi.tile import Delta, Words
+from ioc.kpi.engine import Engine, Reference, delta, in_symbols, status
+from ioc.kpi.periods import SPARK, windows
+from ioc.kpi.tile import Delta, Period, Target, Versus, Words
 from ioc.kpi.words import in_words
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -103,29 +104,40 @@ def test_without_limits_the_target_judges_and_without_it_nothing_does() -> None:
     assert status(kpi("dossiers_received_today", target=4.0), Decimal(4)) == "good"
 
 
-def points(**at: float | None) -> list[Decimal | None]:
-    spark: list[Decimal | None] = [None] * SPARK
-    for name, value in at.items():
-        spark[{"today": -1, "yesterday": -2, "week_ago": -8}[name]] = None if value is None else Decimal(str(value))
-    return spark
+def against_(value: float, versus: Versus = "same_weekday") -> Reference:
+    return Reference(versus, Decimal(str(value)), PERIOD, fair=True)
 
 
-def test_a_days_sum_is_compared_with_the_same_weekday() -> None:
-    assert delta(kpi("dossiers_received_today"), points(today=7, yesterday=1, week_ago=10)) == Delta(-3.0, "same_weekday")
+PERIOD = Period(NOW - timedelta(days=7), NOW - timedelta(days=6), complete=True)
 
 
-def test_a_rate_is_compared_with_the_day_before_in_points() -> None:
-    assert delta(kpi("dossiers_on_time_rate"), points(today=96.5, yesterday=90, week_ago=1)) == Delta(6.5, "previous_period")
+def test_a_count_is_compared_in_its_unit_and_in_percent() -> None:
+    assert delta(kpi("dossiers_received_today"), Decimal(7), against_(10)) == Delta(-3.0, "same_weekday", 10.0, -30.0, PERIOD)
 
 
-def test_a_zero_reference_gives_a_difference_and_a_missing_one_none() -> None:
-    assert delta(kpi("dossiers_received_today"), points(today=7, week_ago=0)) == Delta(7.0, "same_weekday")
-    assert delta(kpi("dossiers_received_today"), points(today=7, yesterday=1)) is None
-    assert delta(kpi("dossiers_received_today"), points(today=None, week_ago=1)) is None
+def test_a_percentage_is_compared_in_points_and_a_rank_in_places() -> None:
+    assert delta(kpi("dossiers_on_time_rate"), Decimal("96.5"), against_(90)) == Delta(6.5, "same_weekday", 90.0, None, PERIOD)
+    assert delta(kpi("dti_rank"), Decimal(8), against_(12, "previous_period")) == Delta(-4.0, "previous_period", 12.0, None, PERIOD)
 
 
-def test_without_a_reference_the_target_is_one() -> None:
-    assert delta(kpi("dossiers_on_time_rate"), points(today=96.5)) == Delta(-1.5, "target")
+def test_a_zero_reference_gives_a_difference_without_percent_and_a_missing_one_none() -> None:
+    found = delta(kpi("dossiers_received_today"), Decimal(7), against_(0))
+    assert found is not None
+    assert (found.value, found.percent) == (7.0, None)
+    assert delta(kpi("dossiers_received_today"), Decimal(7), None) is None
+    assert delta(kpi("dossiers_received_today"), None, against_(1)) is None
+
+
+def test_without_a_reference_the_target_is_one_unless_another_was_asked_for() -> None:
+    assert delta(kpi("dossiers_on_time_rate"), Decimal("96.5"), None, Target(98)) == Delta(-1.5, "target", 98.0)
+    assert delta(kpi("dossiers_on_time_rate"), Decimal("96.5"), None, Target(98), versus="same_period_last_year") is None
+    assert delta(kpi("dossiers_on_time_rate"), Decimal("96.5"), against_(90), Target(98), versus="target") == Delta(-1.5, "target", 98.0)
+
+
+def test_against_the_plan_a_sum_is_compared_with_what_is_due_by_now() -> None:
+    found = delta(kpi("dossiers_received_today"), Decimal(90), None, None, Decimal(100), "plan")
+    assert found is not None
+    assert (found.value, found.reference, found.percent) == (-10.0, 100.0, -10.0)
 
 
 def test_only_kpis_that_read_what_changed_depend_on_it() -> None:
