@@ -32,6 +32,7 @@ from ioc.clock import Clock, system_clock
 from ioc.config import Config
 from ioc.connect.convert import cleaned
 from ioc.connect.errors import Skip
+from ioc.entry import routes
 from ioc.errors import Unavailable, UserError
 from ioc.events import BadEvent, Event
 from ioc.health import Health
@@ -92,6 +93,7 @@ def create(parts: Parts) -> FastAPI:
     _health(app, parts)
     _kpis(app, parts)
     _events(app, parts)
+    routes.add(app, parts.config, parts.areas, parts.pool, parts.publisher, parts.clock)
     _live(app, parts)
     return app
 

@@ -22,6 +22,7 @@ from ioc.config import Config, load
 from ioc.connect.commands import app as connector_app
 from ioc.dlq import app as dlq_app
 from ioc.embedded.up import DEFAULT_DATA_DIR, running_environment
+from ioc.entry.commands import app as entry_app
 from ioc.errors import Unavailable, UserError
 from ioc.kpi.commands import app as kpi_app
 
@@ -29,6 +30,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 token_app = typer.Typer(no_args_is_help=True, help="Tokens of sources, screens and viewers.")
 app.add_typer(connector_app, name="connector")
 app.add_typer(dlq_app, name="dlq")
+app.add_typer(entry_app, name="entry")
 app.add_typer(kpi_app, name="kpi")
 app.add_typer(token_app, name="token")
 user_app = typer.Typer(no_args_is_help=True, help="Accounts of people.")

@@ -128,7 +128,7 @@ class Feed(_Model):
     """One source: which connector reads it, from where, how often."""
 
     feed: str = Field(description="Name; also the topic (ioc.<feed>).")
-    connector: str = Field(description="Folder in connectors/, or 'push' for a source that posts CloudEvents itself.")
+    connector: str = Field(description="Folder in connectors/, 'push' for a source that posts CloudEvents itself, or 'entry' for figures typed by people.")
     title: Words
     enabled: bool = True
     url: str = ""

@@ -60,7 +60,7 @@ def read_again(letter: dict[str, Any], config: Config, areas: Areas) -> Retry:
     except BadEvent as exc:
         retry.reason = str(exc)
     feed = config.feed(letter["feed"])
-    if feed.connector == registry.PUSH or letter["connector"] == "ingest":
+    if feed.connector in registry.PASSIVE or letter["connector"] == "ingest":
         return retry
     connector = registry.get(feed.connector)
     context = Context(feed, registry.options_of(connector, feed), areas, now, source_of(connector, feed))

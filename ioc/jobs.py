@@ -17,11 +17,14 @@ import psycopg
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ioc import areas
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
+from ioc.entry.entries import publish_now
+from ioc.errors import Unavailable
 from ioc.kpi import catalogue
 from ioc.kpi.audit import audit
 from ioc.kpi.engine import Engine
@@ -72,13 +75,13 @@ class Jobs:
         self._config, self._pool, self._clock = config, pool, clock
         self.outcomes: dict[str, str] = {}
 
-    def run(self, name: str, work: Callable[[psycopg.Connection[Any]], str]) -> None:
-        """Run one job; its failure is logged and shown, and the next run is not affected."""
+    def run(self, name: str, work: Callable[[psycopg.Connection[Any]], str], *, often: bool = False) -> None:
+        """Run one job; its failure is logged and shown, and the next run is not affected. `often`: a run that went well is not worth a line."""
         try:
             with self._pool.connection(timeout=10) as conn:
                 outcome = work(conn)
-            log.info("job done", job=name, outcome=outcome)
-        except (psycopg.Error, PoolTimeout) as exc:
+            (log.debug if often else log.info)("job done", job=name, outcome=outcome)
+        except (psycopg.Error, PoolTimeout, Unavailable) as exc:
             outcome = f"failed: {exc}"
             log.error("job failed", job=name, reason=str(exc))
         self.outcomes[name] = f"{self._clock().isoformat(timespec='seconds')} {outcome}"
@@ -108,6 +111,14 @@ class Jobs:
 
         self.run("audit", work)
 
+    def entries(self) -> None:
+        """Publish approved figures that could not be sent when they were approved."""
+
+        def work(conn: psycopg.Connection[Any]) -> str:
+            return f"{publish_now(conn, self._config, self._clock())} entries published"
+
+        self.run("entries", work, often=True)
+
     def schedule(self) -> BackgroundScheduler:
         """Return the scheduler, not yet started. Each job runs once for each due time, late rather than never."""
         scheduler = BackgroundScheduler(
@@ -119,6 +130,7 @@ class Jobs:
             ("audit", self.nightly_audit, 3, 0),
         ):
             scheduler.add_job(work, CronTrigger(hour=hour, minute=minute, timezone=self._config.timezone), id=name)
+        scheduler.add_job(self.entries, IntervalTrigger(minutes=1), id="entries")
         return scheduler
 
 

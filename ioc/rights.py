@@ -60,6 +60,10 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /api/kpis.{form}": "read",
     "GET /api/dead-letters": "read",
     "POST /api/events/{feed}": "post",
+    "GET /api/entries": "edit",
+    "POST /api/entries": "edit",
+    "POST /api/entries/{number}/approve": "edit",
+    "POST /api/entries/{number}/reject": "edit",
     "WS /live": "open",  # by view: VIEWS
     "* /assets": "open",
     "* /pydeck-static": "open",

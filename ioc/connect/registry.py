@@ -18,6 +18,8 @@ from ioc.errors import UserError
 
 DECLARATION = "connector.yaml"
 PUSH = "push"  # a feed whose source posts CloudEvents itself needs no connector
+ENTRY = "entry"  # a feed whose figures are typed by people (ioc/entry.py)
+PASSIVE = (PUSH, ENTRY)  # nobody asks these
 
 
 def names() -> list[str]:

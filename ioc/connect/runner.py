@@ -44,7 +44,7 @@ UP = Gauge("ioc_connect_up", "1 while the last poll of a feed went well", ["feed
 def run(config: Config, publisher: Publisher, cursors: Cursors, stop: threading.Event, clock: Clock = system_clock) -> None:
     """Run all feeds until `stop` is set; raise `UserError` at once when a connector or an option is wrong."""
     areas = area_list.load(config.province.code)
-    feeds = [FeedRun(config, feed, areas, publisher, cursors, stop, clock) for feed in config.feeds if feed.enabled and feed.connector != registry.PUSH]
+    feeds = [FeedRun(config, feed, areas, publisher, cursors, stop, clock) for feed in config.feeds if feed.enabled and feed.connector not in registry.PASSIVE]
     threads = [threading.Thread(target=feed.loop, name=f"feed-{feed.name}", daemon=True) for feed in feeds]
     log.info("connect started", feeds=[feed.name for feed in feeds])
     for thread in threads:

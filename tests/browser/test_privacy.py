@@ -62,7 +62,7 @@ class _Simulated:
         now = datetime.now(ICT) - timedelta(minutes=1)
         self._app = build(Province(clock=FrozenClock(now), rate=0.1, history_days=1))
         self._planter, self._lock = planter, threading.Lock()
-        self._classes = {feed.url.rpartition("8051/")[2].partition("/")[0]: registry.get(feed.connector).fields for feed in config.feeds if feed.connector != registry.PUSH}
+        self._classes = {feed.url.rpartition("8051/")[2].partition("/")[0]: registry.get(feed.connector).fields for feed in config.feeds if feed.connector not in registry.PASSIVE}
         self.url = ""
 
     def __call__(self, asked: Asked) -> Reply:
@@ -159,7 +159,7 @@ def _told(config: Config, planter: Planter) -> list[str]:
     simulated = _Simulated(planter, config)
     with serving(simulated) as server:
         simulated.url = server.url
-        feeds = [feed.model_copy(update={"url": server.url + "/" + feed.url.rpartition("8051/")[2], "rate_per_s": 10_000, "cadence_s": 3600}) for feed in config.feeds if feed.connector != registry.PUSH]
+        feeds = [feed.model_copy(update={"url": server.url + "/" + feed.url.rpartition("8051/")[2], "rate_per_s": 10_000, "cadence_s": 3600}) for feed in config.feeds if feed.connector not in registry.PASSIVE]
         _poll_once(config.model_copy(update={"feeds": feeds}))
     names = [feed.feed for feed in feeds]
     for connector in registry.names():

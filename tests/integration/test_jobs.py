@@ -74,9 +74,9 @@ def jobs(database: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_each_job_leaves_its_outcome_and_the_audit_finds_nothing_wrong(jobs: Jobs) -> None:
-    for work in (jobs.retention, jobs.housekeeping, jobs.nightly_audit):
+    for work in (jobs.retention, jobs.housekeeping, jobs.nightly_audit, jobs.entries):
         work()
-    assert set(jobs.outcomes) == {"retention", "housekeeping", "audit"}
+    assert set(jobs.outcomes) == {"retention", "housekeeping", "audit", "entries"}
     assert "difference 0" in jobs.outcomes["audit"]
 
 
@@ -96,6 +96,7 @@ def test_jobs_are_due_at_night_where_the_province_is(jobs: Jobs) -> None:
         "retention": "cron[hour='2', minute='15']",
         "housekeeping": "cron[hour='2', minute='45']",
         "audit": "cron[hour='3', minute='0']",
+        "entries": "interval[0:01:00]",
     }
     assert str(scheduler.timezone) == "Asia/Ho_Chi_Minh"
 

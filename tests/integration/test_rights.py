@@ -25,7 +25,7 @@ from ioc.health import Health
 
 ROOT = Path(__file__).parents[2]
 FILLED = {
-    "{feed}": "incident-reports", "{kpi}": "incidents_open", "{form}": "csv", "{name}": "nobody.here", "{what}": "role", "{key}": "x",
+    "{feed}": "incident-reports", "{kpi}": "incidents_open", "{form}": "csv", "{name}": "nobody.here", "{what}": "role", "{key}": "x", "{number}": "0",
     "{package_name}": "dash", "{fingerprinted_path:path}": "deps/polyfill.js",
 }  # fmt: skip
 FILES = {"* /assets": "/assets/live.js", "* /api/docs-static": "/api/docs-static/swagger-ui.css", "* /pydeck-static": "/pydeck-static/index.js"}

@@ -27,7 +27,7 @@ def rewind(
     """Set a feed back: its next poll reads the source again. What is stored already is recognised, and counts once."""
     config = load()
     found = config.feed(feed)
-    if found.connector == registry.PUSH:
+    if found.connector in registry.PASSIVE:
         raise UserError(f"{feed} is pushed to us; there is no source to read again")
     if bool(to) == everything:
         raise UserError("say how far: --to 2026-11-22T00:00:00+07:00, or --all")
