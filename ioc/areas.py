@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -58,16 +59,16 @@ class Areas:
         self.province = province
         self.communes = {area.code: area for area in communes}
         self.former = {area.code: area for area in former}
-        self._names = {fold(area.name): area.code for area in communes}
-        self._names |= {fold(area.short): area.code for area in communes}
+        # As it is written first (Văn Lang and Văn Lăng are two communes), then without marks where that means one only.
+        self._names = [_unique(communes, spelled), _unique(communes, fold)]
 
     def known(self, code: str) -> bool:
         """Is `code` the province or one of its communes today?"""
         return code == self.province or code in self.communes
 
     def by_name(self, name: str) -> str | None:
-        """Return the code of the commune called `name` (any case, marks, NFC or NFD), or None."""
-        return self._names.get(fold(name))
+        """Return the code of the commune called `name` (any case, NFC or NFD, also without marks), or None when there is none, or more than one."""
+        return self._names[0].get(spelled(name)) or self._names[1].get(fold(name))
 
     def why_unknown(self, code: str) -> str:
         """Say in a sentence why `code` is not an area of today."""
@@ -89,6 +90,24 @@ class Areas:
 def _distance2(area: Area, lat: float, lon: float) -> float:
     """Squared distance in km², on the plane: good within a province near 22° north."""
     return ((area.lat - lat) * 110.6) ** 2 + ((area.lon - lon) * 103.2) ** 2
+
+
+def _unique(communes: list[Area], key: Callable[[str], str]) -> dict[str, str]:
+    """Return key(name) -> code for full and short names that are of one commune only."""
+    found: dict[str, set[str]] = {}
+    for area in communes:
+        for name in (area.name, area.short):
+            found.setdefault(key(name), set()).add(area.code)
+    return {name: next(iter(codes)) for name, codes in found.items() if len(codes) == 1}
+
+
+_TONES = "\u0300\u0301\u0303\u0309\u0323"
+
+
+def spelled(text: str) -> str:
+    """Return `text` without case and spacing, each word's tone at its end: Hoá and Hóa are one spelling, Lang and Lăng are not."""
+    words = unicodedata.normalize("NFD", text).lower().split()
+    return "".join("".join(c for c in word if c not in _TONES) + "".join(c for c in word if c in _TONES) for word in words)
 
 
 def fold(text: str) -> str:

@@ -24,6 +24,7 @@ from ioc.connect import (
     Seen,
     Skip,
     fields,
+    scrub,
     shown,
     units,
 )
@@ -33,7 +34,7 @@ from ioc.events import Event, Observation
 ACCEPT = "application/vnd.sdmx.data+json, application/vnd.sdmx.data+csv;q=0.9, application/vnd.sdmx.genericdata+xml;q=0.8, */*;q=0.1"
 REMEMBERED = 20_000
 _ACTIONS = {"i": False, "information": False, "a": False, "append": False, "r": False, "replace": False, "m": False, "merge": False, "u": False, "d": True, "delete": True}
-_KEY = re.compile(r"[A-Za-z0-9_@$-]+(\.[A-Za-z0-9_@$-]+)*")
+_CODE = re.compile(r"[A-Za-z0-9_@$\-]{1,60}")  # as the standard writes a code; a name, a sentence is none
 _HALF = re.compile(r"(\d{4})-?[SB]([12])")
 _COMPLETE = re.compile(r"(\d{4})-(?:A1|([MQWT])?(\d{1,3}))")
 
@@ -84,8 +85,9 @@ class Sdmx(Connector[SdmxOptions]):
         if not key or any(not part for part in key.split(".")):
             why = "a deletion of many observations at once is not carried out" if deleted else "a dimension is empty: nothing tells this observation from another"
             raise Skip("out_of_scope" if deleted else "missing_id", why, field="key", repair="name every dimension of the key")
-        if not _KEY.fullmatch(key):  # a column that is no dimension: it may hold anything, a name too
-            raise Skip("unknown_code", "a part of the key is no code of SDMX", field="key", repair="name the columns that make the key in the option dimensions")
+        for name, code in row["dimensions"].items():
+            if not _CODE.fullmatch(code) or scrub(code) != code:
+                raise Skip("unknown_code", f"{shown(name)} holds no code of a list: such a column is no dimension", field="key", repair="name the columns of the key in the option dimensions")
         start, length = _period(fields.text(row, "time"))
         metric = _metric(options.metrics, flow, key)
         value = None if deleted and not fields.text(row, "value") else _value(row)

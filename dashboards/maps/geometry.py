@@ -67,7 +67,7 @@ def _outline(communes: list[Area], points: dict[str, Any]) -> Any:
 def _from_file(areas: Areas, path: Path) -> dict[str, Any]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        found = {str(f["properties"]["code"]): shapely.make_valid(shape(f["geometry"])) for f in raw["features"]}
+        found = {str(f["properties"]["code"]): _areal(shape(f["geometry"])) for f in raw["features"]}
     except OSError as exc:
         raise UserError(f"province.boundaries: {path} cannot be read: {exc.strerror}") from exc
     except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as exc:
@@ -77,6 +77,12 @@ def _from_file(areas: Areas, path: Path) -> dict[str, Any]:
     if missing := sorted(areas.communes.keys() - found.keys()):
         raise UserError(f"province.boundaries: {path} has no shape for {missing[0]} {areas.communes[missing[0]].name} ({len(missing)} missing)")
     return _simplified(found)
+
+
+def _areal(geometry: Any) -> Any:
+    """Return the geometry made valid, without the lines and points that mending one leaves behind."""
+    made = shapely.make_valid(geometry)
+    return made if "Polygon" in made.geom_type else shapely.union_all([part for part in shapely.get_parts(made) if "Polygon" in part.geom_type])
 
 
 def _simplified(found: dict[str, Any]) -> dict[str, Any]:

@@ -67,3 +67,10 @@ def test_the_nearest_commune_of_a_point_and_none_far_away(thai_nguyen: Areas) ->
 def test_an_unknown_province_is_a_users_mistake() -> None:
     with pytest.raises(UserError, match="leading zero"):
         areas.load("1")
+
+
+def test_communes_that_differ_by_a_mark_are_never_taken_for_each_other() -> None:
+    home = load("19")
+    assert home.by_name("Xã Văn Lang") == "02143" and home.by_name("xã Văn Lăng") == "05665"
+    assert home.by_name("Van Lang") is None, "without marks it could be either"
+    assert home.by_name("Định Hoá") == home.by_name("ĐỊNH HÓA") == home.by_name("Dinh Hoa") == "05569"

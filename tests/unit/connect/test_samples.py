@@ -73,6 +73,12 @@ def nobodys() -> dict[str, list[str]]:
     return {name: list(yaml.safe_load((LISTS / f"{name}.yaml").read_text(encoding="utf-8")) or []) for name in ("reference", "open")}
 
 
+def reasons() -> dict[str, str]:
+    """Return why a file is no feed's."""
+    found: dict[str, str] = yaml.safe_load((LISTS / "reference.yaml").read_text(encoding="utf-8"))
+    return found
+
+
 def test_it_accounts_for_every_record_of_every_real_payload(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
     accounts = [account(name, sample, samples) for name, found in listed().items() for sample in found]
     table = [f"{'file':62} {'connector':12} {'records':>8} {'events':>7} {'letters':>8}  causes"]
@@ -82,9 +88,10 @@ def test_it_accounts_for_every_record_of_every_real_payload(samples: Path, capsy
     mine = {a.file for a in accounts}
     left = [path for path in files(samples) if path not in mine and not path.startswith(tuple(nobodys()["reference"]))]
     table += [f"{path:62} {'OPEN':12}" for path in left]
+    table += [f"{path:62} {'(no feed)':12} {'-':>8} {'-':>7} {'-':>8}  {why}" for path, why in reasons().items()]
     with capsys.disabled():
         print("\n" + "\n".join(table))
-        print(f"{len(accounts)} files, {sum(a.records for a in accounts)} records, {sum(a.events for a in accounts)} events, {sum(sum(a.dead_letters.values()) for a in accounts)} dead letters; {len(left)} open")
+        print(f"{len(accounts)} files, {sum(a.records for a in accounts)} records, {sum(a.events for a in accounts)} events, {sum(sum(a.dead_letters.values()) for a in accounts)} dead letters; {len(reasons())} files are no feed's; {len(left)} open")
     assert {a.file: a.problems for a in accounts if a.problems} == {}
     assert [path for path in left if not path.startswith(tuple(nobodys()["open"]))] == [], "nobody answers for these files"
 
