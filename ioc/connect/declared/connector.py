@@ -167,7 +167,7 @@ class Declared(Connector[NoOptions]):
             return rows(document)
         if document.kind == "xml":
             source = self.declaration.source
-            if source.path.endswith(("json", ".csv")) or (where and not where.replace("-", "").isidentifier()):
+            if source.format in ("json", "csv") or source.path.endswith(("json", ".csv")) or (where and not where.replace("-", "").isidentifier()):
                 # Where JSON was declared, no element is called so; what is not there would pass for an empty list.
                 raise unknown_layout(document, f"what source.path and source.records ({where or 'a list'}) say")
             return [Record(children(element)) for element in document.value.iter() if local(element) == where] if where else [Record(children(document.value))]

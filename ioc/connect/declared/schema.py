@@ -73,6 +73,7 @@ class Source(_Part):
     topics: list[str] = Field(default_factory=list, description="For a feed whose url is a broker (mqtt://): topics, + is one level, # all below. The topic is in the record: `path: mqtt.topic`, or its second level `mqtt.levels.1`.")
     sql: Sql | None = Field(None, description="For a feed whose url is a database: what it is asked.")
     query: dict[str, str | int] = Field(default_factory=dict, description="Query parameters of every request.")
+    format: Literal["", "json", "xml", "csv"] = Field("", description="What the answer is, where the path does not end in it: XML in the place of JSON is then no empty list.")
     records: str = Field("", description="JSON: dotted path to the list ('' when the answer is the list). XML: name of the element that is a record.")
     header_rows: int = Field(1, ge=1, le=3, description="Spreadsheets: how many rows the header has; merged headings above are put before those below.")
     sheet: str = Field("", description="Spreadsheets: name of the sheet; the first one without it.")
