@@ -14,6 +14,7 @@ from ioc.config import load
 from ioc.connect import registry
 from ioc.connect.commands._app import Json, app
 from ioc.errors import UserError
+from ioc.store.auditlog import audit
 from ioc.store.cursors import rewind as set_back
 
 
@@ -38,9 +39,10 @@ def rewind(
         raise UserError(f"{to} lies ahead")
     if since < oldest and not everything:
         raise UserError(f"{feed} is kept open to corrections for {found.late_window_days} days, since {oldest:%Y-%m-%d}; raise late_window_days to go further back")
-    with psycopg.connect(config.database.dsn, autocommit=True, connect_timeout=5) as conn:
+    with psycopg.connect(config.database.dsn, autocommit=True, connect_timeout=5) as conn, conn.transaction():
         if not set_back(conn, feed, since):
             raise UserError(f"{feed} was never read; there is nothing to set back")
+        audit(conn, "rewind", feed, {"from": since.isoformat()})
     if as_json:
         typer.echo(json.dumps({"feed": feed, "from": since.isoformat()}))
     else:
