@@ -45,7 +45,7 @@ from ioc.kpi.tile import Versus
 from ioc.live import Hub, Viewer, pump
 from ioc.playback import Past, Playback, Player
 from ioc.privacy import is_citizen_number
-from ioc.store import status
+from ioc.store import ledger, status
 from ioc.store.reader import snapshot
 
 log = structlog.get_logger(__name__)
@@ -218,6 +218,11 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
         named, days = period_of(period)
         with snapshot(parts.pool) as reader:
             return _json(explain.explain(parts.engine, reader, kpi, area=area or None, at=moment, period=named, days=days))
+
+    @app.get("/api/kpis/{kpi}/restatements", summary="How its published values changed: was, became, why; newest first")
+    def restated(kpi: str) -> Response:
+        with parts.pool.connection(timeout=5) as conn:
+            return _json(ledger.restatements(conn, known(kpi), parts.clock()))
 
     @app.get("/api/kpis/{kpi}/areas", summary="One KPI for every commune")
     def by_area(kpi: str, at: str | None = None) -> Response:

@@ -1,4 +1,5 @@
-"""What must happen by the clock: dropping what is past its retention, housekeeping, the nightly audit.
+"""What must happen by the clock: dropping what is past its retention, housekeeping, the nightly audit, the ledger of
+published values.
 
 Where the database has TimescaleDB's own policies (community edition) they do the dropping of whole chunks; per-feed
 retention, and everything on the other editions, is done here.
@@ -28,6 +29,7 @@ from ioc.errors import Unavailable
 from ioc.kpi import catalogue
 from ioc.kpi.audit import audit
 from ioc.kpi.engine import Engine
+from ioc.kpi.ledger import keep
 from ioc.store.migrate import server
 from ioc.store.pool import open_pool
 from ioc.store.services import Beat
@@ -119,12 +121,22 @@ class Jobs:
 
         self.run("entries", work, often=True)
 
+    def ledger(self) -> None:
+        """Publish the values of periods that are over; restate those that changed."""
+
+        def work(conn: psycopg.Connection[Any]) -> str:
+            units = areas.load(self._config.province.code)
+            return str(keep(conn, Engine(catalogue.load(self._config.kpis.catalogue), self._config, units, self._clock), self._clock()))
+
+        self.run("ledger", work)
+
     def schedule(self) -> BackgroundScheduler:
         """Return the scheduler, not yet started. Each job runs once for each due time, late rather than never."""
         scheduler = BackgroundScheduler(
             timezone=self._config.timezone, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 6 * 3600}
         )
         for name, work, hour, minute in (
+            ("ledger", self.ledger, "*", 7),
             ("retention", self.retention, 2, 15),
             ("housekeeping", self.housekeeping, 2, 45),
             ("audit", self.nightly_audit, 3, 0),

@@ -57,6 +57,7 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /api/kpis/{kpi}": "show",
     "GET /api/kpis/{kpi}/areas": "show",
     "GET /api/kpis/{kpi}/explain": "show",
+    "GET /api/kpis/{kpi}/restatements": "show",
     "GET /api/kpis.{form}": "read",
     "GET /api/dead-letters": "read",
     "POST /api/events/{feed}": "post",

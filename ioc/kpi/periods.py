@@ -64,6 +64,11 @@ def windows(period: Period, today: date, days: Days | None = None, n: int = SPAR
 _LONGEST: dict[Period, int] = {"now": 1, "day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}  # days; reaches the next one
 
 
+def reach(period: Period) -> int:
+    """Return how many days after the first day of any such period surely lie in the next one."""
+    return _LONGEST[period]
+
+
 def begin(period: Period, day: date) -> date:
     """Return the first day of the period that `day` lies in; a week begins on Monday."""
     if period == "week":

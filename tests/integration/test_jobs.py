@@ -97,6 +97,7 @@ def test_jobs_are_due_at_night_where_the_province_is(jobs: Jobs) -> None:
         "housekeeping": "cron[hour='2', minute='45']",
         "audit": "cron[hour='3', minute='0']",
         "entries": "interval[0:01:00]",
+        "ledger": "cron[hour='*', minute='7']",
     }
     assert str(scheduler.timezone) == "Asia/Ho_Chi_Minh"
 
