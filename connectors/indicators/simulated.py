@@ -1,13 +1,15 @@
 """The simulated spreadsheet of indicators: `/indicators/indicators.xlsx`, figures of Thái Nguyên and other provinces as reports printed them.
 
-Reference period, wording and source are those of the reports; nothing is invented, so the periods are old, and say so.
+Reference period, wording and source are those of the reports; nothing is invented, so the periods are old, and say so. Beside it
+`/indicators/quality/indicators.xlsx`, the monthly service index, which is invented (simulated_quality.py).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import openpyxl
 from starlette.requests import Request
 from starlette.responses import Response
 
+from connectors.indicators import simulated_quality
 from ioc.simulator.province import Province
 from ioc.simulator.source import Mounted, Source, with_etag
 
@@ -37,13 +40,13 @@ def rows() -> list[tuple[str, str, str, str, str, str]]:
         return [(row["code"], row["name"], row["period"], row["figure"], *DOCUMENTS[row["document"]]) for row in csv.DictReader(file)]
 
 
-def workbook() -> bytes:
-    """Return the spreadsheet."""
+def workbook(found: Iterable[tuple[str, ...]]) -> bytes:
+    """Return the spreadsheet of these rows."""
     book, made = openpyxl.Workbook(), io.BytesIO()
     sheet = book.create_sheet("Chỉ tiêu", 0)
     sheet.append(["CHỈ TIÊU KINH TẾ - XÃ HỘI, CHUYỂN ĐỔI SỐ"])
     sheet.append(["Mã", "Chỉ tiêu", "Kỳ", "Số liệu", "Công bố", "Nguồn", "Người nhập"])
-    for row in rows():
+    for row in found:
         sheet.append([*row, "Cán bộ tổng hợp"])
     book.save(made)
     return made.getvalue()
@@ -52,17 +55,25 @@ def workbook() -> bytes:
 def mount(province: Province) -> Mounted:
     """Return the routes; the truth is every row."""
     made: list[bytes] = []
+    monthly: dict[date, bytes] = {}
 
     async def sheet(request: Request) -> Response:
         if not made:
-            made.append(workbook())
+            made.append(workbook(rows()))
         return with_etag(request, made[0], XLSX)
+
+    async def quality(request: Request) -> Response:
+        now = province.local(province.now())
+        if now.date() not in monthly:
+            monthly.clear()
+            monthly[now.date()] = workbook(simulated_quality.rows(province.seed, now))
+        return with_etag(request, monthly[now.date()], XLSX)
 
     def truth(since: float, until: float) -> Iterator[dict[str, Any]]:
         for code, _, period, figure, published, _ in rows():
             yield {"id": f"{code} {period}", "status": "published", "figure": figure, "published": published}
 
-    return Mounted({"/indicators.xlsx": sheet}, truth)
+    return Mounted({"/indicators.xlsx": sheet, "/quality/indicators.xlsx": quality}, truth)
 
 
 SOURCE = Source(FEED, mount)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ioc.simulator.server import mount
 
 FEED = "emergency-calls"
 CASES = Path(__file__).parents[3] / "connectors" / "emergency" / "testcases"
+PLATFORMS = CASES.parents[1] / "platforms" / "testcases"
 World = Any  # conftest.World
 
 
@@ -64,6 +66,26 @@ def test_calls_are_posted_until_they_are_taken_and_then_only_what_is_new(world: 
     waits = [event.data.value for event in events if isinstance(event.data, Observation)]
     assert len(waits) > 100 and all(value is not None and 0 < value < 60 for value in waits)
     assert all(event.time <= now + timedelta(seconds=1) for event in events)
+
+
+def test_monitoring_posts_all_states_at_first_and_then_what_changed(make_world: Callable[..., World]) -> None:
+    world = make_world(rate=0.5, history_days=5)
+    source = mount(world.province)["digital-platforms"]
+    assert source.posts is not None
+    now = world.province.now()
+    first = {event.subject: event for event in source.posts(now - 5 * 86_400, now)}
+    assert len(first) == 92 + 8 + 16 and Counter(event.data.kind for event in first.values()) == {"network_link": 92, "platform": 8, "shared_database": 16}  # type: ignore[union-attr]
+    assert sum(event.data.state == "degraded" for event in first.values()) >= 3, "databases that are not connected yet"  # type: ignore[union-attr]
+    states = {subject: event.data.state for subject, event in first.items()}  # type: ignore[union-attr]
+    for step in range(1, 49):  # a day, half an hour at a time: what is posted keeps the picture whole
+        until = now + step * 1800
+        states |= {event.subject: event.data.state for event in source.posts(until - 1800, until)}  # type: ignore[union-attr]
+        assert states == {row["id"]: row["status"] for row in source.truth(until - 1800, until)}
+
+
+def test_the_recorded_states_of_platforms_are_taken() -> None:
+    events = [accept(json.dumps(item).encode(), datetime(2026, 11, 23, tzinfo=UTC), areas.load("19")) for item in json.loads((PLATFORMS / "states.json").read_text())]
+    assert [event.subject for event in events] == ["link-05443", "link-05443", "database-05", "platform-09"]
 
 
 def test_the_recorded_calls_are_taken_or_refused_as_the_readme_says() -> None:

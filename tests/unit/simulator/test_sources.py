@@ -24,7 +24,7 @@ from ioc.connect.preview import preview
 from ioc.events import Asset, Observation
 
 FEEDS = ["e-documents", "education", "health", "incident-reports", "public-services"]
-OTHERS = ["bikes", "buses", "cameras", "emergency-calls", "environment", "epidemics", "indicators", "open-data", "portals", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
+OTHERS = ["bikes", "buses", "cameras", "digital-platforms", "emergency-calls", "environment", "epidemics", "indicators", "open-data", "portals", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
 EDXML = "{http://www.mic.gov.vn/TBT/QCVN_102_2016}"
 V311 = "/incident-reports/open311/v2"
 ROSTER = "/education/ims/oneroster/rostering/v1p2"
@@ -522,6 +522,17 @@ def test_its_report_of_diseases_comes_out_without_a_small_count(world: World) ->
     assert got.letters == [] and got.records == len(told) == 8 * 92 * 5
     assert {(event.data.value, event.data.qualifier) for event in got.events if event.data.value < 5} == {(0, "exact"), (4, "at_most")}
     assert sum(event.data.qualifier == "at_most" for event in got.events) == sum(0 < row["cases"] < 5 for row in told) > 500
+
+
+def test_its_service_index_has_five_groups_a_month_of_a_hundred_points_in_all(world: World) -> None:
+    connector = registry.get("indicators")
+    feed = Feed(feed="service-quality", connector="indicators", title=Words(vi="", en=""), url="http://127.0.0.1")
+    got = preview(connector, Context(feed, connector.options(), areas.load("19"), world.province.clock(), "/test"), world.ask("/indicators/quality/indicators.xlsx").content)
+    assert got.letters == [] and got.records == 8 * 5
+    months = Counter(event.time for event in got.events)
+    assert set(months.values()) == {5} and max(months).astimezone(ICT).strftime("%Y-%m") == "2026-10"
+    assert all(event.data.period == "P1M" and event.data.unit == "{point}" and 0 < event.data.value <= 22 for event in got.events)
+    assert all(50 < sum(e.data.value for e in got.events if e.time == month) < 100 for month in months)
 
 
 def test_its_portals_are_read_glued_counters_and_all(world: World) -> None:
