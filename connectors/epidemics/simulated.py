@@ -1,7 +1,7 @@
-"""The simulated weekly report of notifiable diseases: `/epidemics/weekly.csv`, eight weeks of every commune.
+"""The simulated weekly report of notifiable diseases: `/epidemics/weekly.csv`, the last eight weeks that are over, of every commune.
 
 Seasons are roughly those of the north: dengue from August to November, hand-foot-mouth in spring and autumn, influenza in
-winter. The present week grows day by day. Nobody is meant by "Người báo cáo".
+winter. A week's figures are complete on the second Wednesday after it begins; on Monday they are a few short. Nobody is meant by "Người báo cáo".
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ def cases(seed: int, disease: str, commune: str, monday: date) -> int:
 def rows(province: Province, now: datetime) -> Iterator[list[Any]]:
     """Yield the rows below the header, as they were told on the morning of `now`'s day."""
     monday = now.date() - timedelta(days=now.weekday())
-    for back in range(WEEKS - 1, -1, -1):
+    for back in range(WEEKS, 0, -1):
         week = monday - timedelta(weeks=back)
-        told = now.date() if not back else min(week + timedelta(days=9), now.date())
-        share = 1.0 if back else now.weekday() / 7
+        told = min(week + timedelta(days=9), now.date())
+        share = 0.9 if told < week + timedelta(days=9) else 1.0
         name = "{}-W{:02d}".format(*week.isocalendar()[:2])
         for area in province.places.communes:
             for disease in DISEASES:
                 count = cases(province.seed, disease, area.code, week)
-                yield [name, area.code, disease, int(count * share), f"{told}T07:00:00", "", person(key_of(province.seed, "clerk", area.code))]
+                yield [name, area.code, disease, round(count * share), f"{told}T07:00:00", "", person(key_of(province.seed, "clerk", area.code))]
 
 
 def mount(province: Province) -> Mounted:

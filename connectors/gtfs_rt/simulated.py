@@ -1,4 +1,4 @@
-"""The simulated bus company: `/buses/vehicle_positions.pb`, thirty buses on six routes from 5:30 to 21:00, protobuf as agencies send it.
+"""The simulated bus company: `/buses/vehicle_positions.pb`, thirty buses on six routes from 5:30 to 21:00 and six at night, protobuf as agencies send it.
 
 Buses go along straight lines between communes' centres. Plates are invented; on two routes they serve as ids, as agencies do.
 """
@@ -68,12 +68,11 @@ def buses(province: Province, lines: list[Route], now: datetime) -> Iterator[dic
     """Yield the buses that are on the road at `now` (local time)."""
     told = int(now.timestamp()) // EVERY_S * EVERY_S
     minutes = now.hour * 60 + now.minute
-    if not 330 <= minutes < 1260:
-        return
+    night = not 330 <= minutes < 1260
     for r, line in enumerate(lines):
         for n in range(BUSES):
             key = key_of(province.seed, "bus", r, n)
-            if unit(key_of(key, told // 3600), "rests") < 0.12:
+            if n > 0 if night else unit(key_of(key, told // 3600), "rests") < 0.12:
                 continue
             km = SPEED_KMH * told / 3600 + 2 * line.along[-1] * (n + unit(key, "shift")) / BUSES
             lat, lon = line.at(km)

@@ -16,8 +16,8 @@ def reports(terms: Iterable[Term], said: Said, days: tuple[date, date]) -> list[
     """Return what documents say of the figures of these terms in these days, each metric's newest."""
     found = []
     for term in dict.fromkeys(terms):
-        if isinstance(term, ObservationTerm) and (told := _newest(term, said, days)):
-            found.append(_report(term.metric, told))
+        if isinstance(term, ObservationTerm) and len(told := _newest(term, said, days)) == 1:
+            found.append(_report(term.metric, told[0]))  # what many places told is no document's figure
     return found
 
 
@@ -32,13 +32,13 @@ def qualifier(formula: Formula, said: Said, days: tuple[date, date]) -> str:
 
 
 def _of(term: Term, said: Said, days: tuple[date, date]) -> str:
-    told = _newest(term, said, days) if isinstance(term, ObservationTerm) else None
-    return str(told.get("qualifier", "exact")) if told else "exact"
+    return together(str(told.get("qualifier", "exact")) for told in _newest(term, said, days)) if isinstance(term, ObservationTerm) else "exact"
 
 
-def _newest(term: ObservationTerm, said: Said, days: tuple[date, date]) -> dict[str, Any] | None:
-    within = [told for day, told in said.get((term.feed, term.metric, term.period), []) if days[0] <= day <= days[1]]
-    return within[-1] if within else None
+def _newest(term: ObservationTerm, said: Said, days: tuple[date, date]) -> list[dict[str, Any]]:
+    """Return what was said of the newest day of these, by each subject that said something."""
+    within = [(day, told) for day, told in said.get((term.feed, term.metric, term.period), []) if days[0] <= day <= days[1]]
+    return [told for day, told in within if day == within[-1][0]]
 
 
 def _report(metric: str, told: dict[str, Any]) -> Report:

@@ -263,7 +263,7 @@ def _fact(fact: FactRule, read: dict[str, Any], subject: str, at: datetime, peri
             return None
         if isinstance(filled["value"], Quantity):
             found = filled["value"]
-            filled = {"unit": found.unit, "qualifier": found.qualifier} | filled | {"value": found.value, "attributes": {**(filled.get("attributes") or {}), "written": found.written}}
+            filled = {"unit": found.unit, "qualifier": found.qualifier} | filled | {"value": found.value, "attributes": {**(filled.get("attributes") or {}), **({"written": found.written} if found.written else {})}}
         if period and "period" not in filled:
             filled["period"] = period
         filled = {name: value for name, value in filled.items() if value is not None or name == "value"}

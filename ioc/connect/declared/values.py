@@ -27,7 +27,7 @@ def read(record: dict[str, Any], name: str, rule: FieldRule, context: Context[An
     raw = _part(pick(record, where), rule.pattern)
     value = _typed({where: raw}, where, rule, context)
     if rule.suppress_below and value is not None and 0 < value < rule.suppress_below:
-        value = figures.Quantity(Decimal(rule.suppress_below - 1), "1", "at_most", f"<{rule.suppress_below}")
+        value = figures.Quantity(Decimal(rule.suppress_below - 1), "1", "at_most", "")  # nothing was written so: the figure is ours
     if value is None and rule.required:
         said = f"{where} does not hold {name} (pattern {rule.pattern})" if rule.pattern else f"{where} is empty"
         raise Skip("missing_value", said, field=where, repair=f"send {name if rule.pattern else where}")
