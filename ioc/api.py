@@ -41,6 +41,7 @@ from ioc.kpi import explain, export
 from ioc.kpi.asked import period_of
 from ioc.kpi.catalogue import Catalogue, in_use
 from ioc.kpi.engine import Engine
+from ioc.kpi.geography import Geography
 from ioc.kpi.tile import Versus
 from ioc.live import Hub, Viewer, pump
 from ioc.playback import Past, Playback, Player
@@ -224,10 +225,14 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
         with parts.pool.connection(timeout=5) as conn:
             return _json(ledger.restatements(conn, known(kpi), parts.clock()))
 
-    @app.get("/api/kpis/{kpi}/areas", summary="One KPI for every commune")
-    def by_area(kpi: str, at: str | None = None) -> Response:
+    @app.get("/api/kpis/{kpi}/areas", summary="One KPI for every commune; ?geography=districts or former: as it was until 30 June 2025")
+    def by_area(kpi: str, at: str | None = None, period: str | None = None, geography: Geography | None = None) -> Response:
+        named, days = period_of(period)
+        moment = _moment(at, "at") or parts.clock()
         with snapshot(parts.pool) as reader:
-            return _json(parts.engine.by_area(reader, known(kpi), _moment(at, "at") or parts.clock()))
+            if geography is None:
+                return _json(parts.engine.by_area(reader, known(kpi), moment, days=days, period=named))
+            return _json(parts.engine.in_geography(reader, known(kpi), geography, moment, days=days, period=named))
 
 
 _EXPORTED = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}

@@ -42,7 +42,7 @@ class Area:
 
 @dataclass(frozen=True)
 class FormerArea:
-    """A commune as it was until 30 June 2025, with the current commune it went to (None when it was split)."""
+    """A commune as it was until 30 June 2025, with the current commune it went to (None when it was split), or those (`into`)."""
 
     code: str
     name: str
@@ -50,6 +50,7 @@ class FormerArea:
     district: str
     province_code: str
     now: str | None
+    into: tuple[str, ...] = ()
 
 
 class Areas:
@@ -158,6 +159,9 @@ def _former(db: sqlite3.Connection, converter: dict[str, dict[str, object]], pro
     for new_key, old_keys in undivided.items():
         for old in old_keys:
             went[old] = new_key
+    divided = converter["DICT_PROVINCE_WARD_DIVIDED"].get(province_key, {})
+    assert isinstance(divided, dict)
+    split = {old: tuple(sorted(now_code[part["newWardKey"]] for part in parts)) for old, parts in divided.items()}
     merged = converter["DICT_PROVINCE"].get(province_key, [])
     assert isinstance(merged, list)
     marks = ",".join("?" * len(merged))
@@ -166,7 +170,9 @@ def _former(db: sqlite3.Connection, converter: dict[str, dict[str, object]], pro
         f" FROM admin_units_legacy WHERE provinceKey IN ({marks}) AND wardCode IS NOT NULL ORDER BY wardCode",
         merged,
     )
-    return [
-        FormerArea(code, name, district_code, district, p, now_code.get(went.get(f"{pk}_{dk}_{wk}", "")))
-        for code, name, district_code, district, p, pk, dk, wk in rows
-    ]
+    found = []
+    for code, name, district_code, district, p, pk, dk, wk in rows:
+        key = f"{pk}_{dk}_{wk}"
+        now = now_code.get(went.get(key, ""))
+        found.append(FormerArea(code, name, district_code, district, p, now, (now,) if now else split.get(key, ())))
+    return found

@@ -30,6 +30,8 @@ from ioc.config import Config
 from ioc.errors import UserError
 from ioc.kpi import freshness, guard
 from ioc.kpi.catalogue import Catalogue, in_use
+from ioc.kpi.geography import Geography, InGeography
+from ioc.kpi.geography import read as geography_of
 from ioc.kpi.model import Derived, Formula, Kpi, Period
 from ioc.kpi.periods import FAR, SPARK, Against, Days, against, share_of_year, windows
 from ioc.kpi.reported import qualifier, reports
@@ -111,6 +113,21 @@ class Engine:
 
     def by_area(self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None, period: Period | None = None) -> dict[str, float | None]:
         """Return the KPI's value for every commune, by code, from the same rows that make up the province's value."""
+        of = self._by_commune(reader, kpi, at, known_at, days, period)
+        return {code: _number(of(code).at(of.bucket)) if of else None for code in self.areas.communes}
+
+    def in_geography(
+        self, reader: Reader, kpi: str, geography: Geography, at: datetime, known_at: datetime | None = None, days: Days | None = None, period: Period | None = None
+    ) -> InGeography:
+        """Return the KPI over the units of a geography, today's or the one until 30 June 2025, with the province's total."""
+        of = self._by_commune(reader, kpi, at, known_at, days, period)
+        parts = {code: of(code).both(of.bucket) for code in self.areas.communes} if of else {}
+        return geography_of(self.kpis[kpi], self.areas, of(None).both(of.bucket) if of else (None, None), parts, geography)
+
+    def _by_commune(
+        self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None, days: Days | None, period: Period | None
+    ) -> _ByCommune | None:
+        """Return a KPI's values by commune and in all, from one statement; None where no fact was ever seen."""
         (chosen,) = self.chosen([kpi])
         with self.source(reader, at, known_at) as source:
             spans = self.windows_of(chosen, at, days, period).spans
@@ -118,10 +135,8 @@ class Engine:
             answer = source.answer(self.question([chosen], looked, at, by_area=True))
             feeds = source.feeds()
         if not any(times.as_of for feed, times in feeds.items() if feed in chosen.feeds):
-            return dict.fromkeys(self.areas.communes)
-        without = self.left_out(chosen, feeds, at)
-        bucket = Values(answer, looked, chosen, without=without).newest(looked.last)
-        return {code: _number(Values(answer, looked, chosen, code, without=without).at(bucket)) for code in self.areas.communes}
+            return None
+        return _ByCommune(answer, looked, chosen, self.left_out(chosen, feeds, at))
 
     def history(self, reader: Reader, kpis: Iterable[str], *, area: str | None = None, at: datetime) -> dict[str, History]:
         """Return the course of these KPIs over `COURSE` periods until `at`: a spark, only longer."""
@@ -303,6 +318,17 @@ class Engine:
         )
 
 
+class _ByCommune:
+    """One KPI's values by commune (None: in all), read off one answer; `bucket` is the asked period's."""
+
+    def __init__(self, answer: Answer, windows: Windows, kpi: Kpi, without: frozenset[str]) -> None:
+        self.answer, self.windows, self.kpi, self.without = answer, windows, kpi, without
+        self.bucket = self(None).newest(windows.last)
+
+    def __call__(self, area: str | None) -> Values:
+        return Values(self.answer, self.windows, self.kpi, area, without=self.without)
+
+
 @dataclass(frozen=True)
 class Reference:
     """The value that a delta is against, and of which days it is; `fair` as in `periods.Against`."""
@@ -444,6 +470,10 @@ class Values:
         if top is None or not bottom:
             return None
         return top * self.kpi.formula.scale / bottom
+
+    def both(self, bucket: int) -> tuple[_Value, _Value]:
+        """Return numerator and denominator of what divides, else the value and nothing."""
+        return self.parts(bucket) if self.kpi.formula.divides else (self.at(bucket), None)
 
     def parts(self, bucket: int) -> tuple[_Value, _Value]:
         """Return numerator and denominator in a bucket."""
