@@ -155,6 +155,11 @@ def _health(app: FastAPI, parts: Parts) -> None:
     def prometheus() -> Response:
         return Response(metrics.render(parts.health.report(), parts.hub), media_type=metrics.CONTENT_TYPE)
 
+    @app.get("/api/doubts", summary="Facts of the last week that are marked as doubtful, newest first")
+    def doubts(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Response:
+        with parts.pool.connection(timeout=5) as conn:
+            return _json(status.doubts(conn, [feed.feed for feed in parts.config.feeds], parts.clock(), limit))
+
     @app.get("/api/dead-letters", summary="Dead letters by cause, newest first")
     def dead_letters(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
         with parts.pool.connection(timeout=5) as conn:

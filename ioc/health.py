@@ -69,6 +69,7 @@ class Health:
         return {
             "status": "down" if not database else "ok" if good else "degraded",
             "version": __version__,
+            "now": now,
             "database": {"server": known.server, "timescaledb": known.timescaledb, "edition": known.edition, "reachable": database},
             "broker": {"kind": self._config.broker.kind, "reachable": broker},
             "feeds": feeds,
@@ -94,4 +95,10 @@ class Health:
             "polls": facts.polls,
             "errors": facts.errors,
             "last_error": facts.last_error,
+            "records": facts.records,
+            "bytes_read": facts.bytes_read,
+            "doubtful": facts.doubtful,
+            "errors_by_type": facts.errors_by_type,
+            "shape_changes": facts.shape_changes,
+            "shape_change": facts.shape_change,
         }

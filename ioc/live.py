@@ -70,6 +70,7 @@ class FeedView(Struct, frozen=True):
     lag: int | None
     rate: float
     last_error: str
+    change: str = ""  # what changed in the look of the source's records, of the last week
 
 
 class TickerItem(Struct, frozen=True):
@@ -513,6 +514,7 @@ def feed_views(config: Config, facts: Mapping[str, status.FeedFacts], now: datet
                 lag=f.lag,
                 rate=rate(feed.feed, f.events),
                 last_error=f.last_error,
+                change=f.shape_change if f.shape_changed_at is not None and now - f.shape_changed_at < status.DOUBT_WINDOW else "",
             )
         )
     return views

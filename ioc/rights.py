@@ -60,6 +60,7 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /api/kpis/{kpi}/restatements": "show",
     "GET /api/kpis.{form}": "read",
     "GET /api/dead-letters": "read",
+    "GET /api/doubts": "read",
     "POST /api/events/{feed}": "post",
     "GET /api/entries": "edit",
     "POST /api/entries": "edit",

@@ -1,4 +1,4 @@
-// What the office pages ask the server for themselves: how a KPI is computed, and the latest dead letters.
+// What the office pages ask the server for themselves: how a KPI is computed, the latest dead letters and doubtful values.
 (function () {
   "use strict";
 
@@ -56,6 +56,7 @@
       list.append(node("dt", words.version), node("dd", formula.version + since));
     }
     if (list.childElementCount) parts.push(list);
+    if ((found.doubts || []).length) parts.push(folded(words.doubts + ": " + found.doubts.length, [node("ul", found.doubts.map((item) => node("li", item.subject + ": " + item.doubt)))]));
     if (formula.sql) parts.push(folded(words.sql, [node("pre", formula.sql), formula.parameters ? node("pre", JSON.stringify(formula.parameters, null, 1)) : ""]));
     return parts;
   }
@@ -107,6 +108,33 @@
       .finally(() => setTimeout(() => place.isConnected && deadLetters(place), DEAD_EVERY_MS));
   }
 
+  // ---- doubtful values: kept as they came, and asked about -----------------------------------------------------
+
+  function doubts(place) {
+    const body = place.querySelector("tbody");
+    const moment = times(place.dataset.lang, place.dataset.zone);
+    const number = new Intl.NumberFormat(place.dataset.lang === "vi" ? "vi-VN" : "en-GB", { maximumFractionDigits: 6 });
+    json("/api/doubts")
+      .then((found) => {
+        const rows = found.map((item) =>
+          node("tr", [
+            node("td", item.feed), node("td", [item.subject, item.metric].filter(Boolean).join(" · ")),
+            node("td", item.value === null ? "–" : number.format(item.value) + (item.unit && item.unit !== "1" ? " " + item.unit : ""), "number"),
+            node("td", item.doubt, "error"), node("td", moment(item.time), "time"), node("td", moment(item.received_at), "time"),
+          ])
+        );
+        if (!rows.length) {
+          const cell = node("td", place.dataset.wordNone, "none");
+          cell.colSpan = 6;
+          rows.push(node("tr", cell));
+        }
+        body.replaceChildren(...rows);
+      })
+      .catch(() => {})
+      .finally(() => setTimeout(() => place.isConnected && doubts(place), DEAD_EVERY_MS));
+  }
+
+  for (const place of document.querySelectorAll("[data-doubts]")) doubts(place);
   for (const place of document.querySelectorAll("[data-explain]")) explain(place);
   for (const place of document.querySelectorAll("[data-dead-letters]")) deadLetters(place);
 })();

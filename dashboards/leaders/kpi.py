@@ -88,7 +88,7 @@ def _up(path: str, context: Context, state: State) -> list[Component]:
 
 
 _EXPLAINED = (
-    "numerator", "denominator", "watch", "alarm", "target", "version", "since", "sql", "time", "feed", "subject", "data", "unavailable", "raw", "no_events",
+    "numerator", "denominator", "watch", "alarm", "target", "version", "since", "sql", "time", "feed", "subject", "data", "unavailable", "raw", "no_events", "doubts",
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from ioc.live import FeedView, Props, Render, Snapshot
 _COLUMNS = ("feed", "state", "as_of", "received", "checked", "rate", "events", "duplicates", "dead_letters", "lag", "error")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 _NUMBERS = ("rate", "events", "duplicates", "dead_letters", "lag")
+_DOUBT_COLUMNS = ("feed", "subject", "value", "doubt", "time", "received")
 _DEAD_COLUMNS = ("feed", "cause", "message", "field", "repair", "times", "last")
 
 
@@ -32,6 +33,7 @@ def layout(context: Context, lang: Lang) -> Component:
     """Return the page's frame."""
     heads = [html.Th(say(f"ops.{name}", lang), scope="col", className="number" if name in _NUMBERS else "") for name in _COLUMNS]
     dead_heads = [html.Th(say(f"ops.{'dead.' if name != 'feed' else ''}{name}", lang), scope="col") for name in _DEAD_COLUMNS]
+    doubt_heads = [html.Th(say(f"ops.{'doubt.' if name != 'feed' else ''}{name}", lang), scope="col", className="number" if name == "value" else "") for name in _DOUBT_COLUMNS]
     content: list[Component] = [
         html.Div(html.H1(say("ops.title", lang)), className="page-title"),
         html.Section(
@@ -41,6 +43,17 @@ def layout(context: Context, lang: Lang) -> Component:
             ]
         ),
         html.Section([html.H2(say("ops.services", lang)), html.Div(id="ops-note"), html.Div(id="ops-services", className="services")]),
+        html.Section(
+            [
+                html.H2(say("ops.doubt.title", lang)),
+                html.Div(
+                    html.Table([html.Thead(html.Tr(doubt_heads)), html.Tbody(id="doubts")], className="table"),
+                    className="scroll",
+                    tabIndex="0",
+                    **{"data-doubts": "", "data-word-none": say("ops.doubt.none", lang), "data-lang": lang, "data-zone": context.config.timezone},
+                ),
+            ]
+        ),
         html.Section(
             [
                 html.H2(say("ops.dead.title", lang)),
@@ -82,6 +95,7 @@ def _feed_row(feed: FeedView, snapshot: Snapshot, context: Context, lang: Lang) 
         mark = " nonzero" if name == "dead_letters" and value else ""
         return html.Td(text, className=f"number{mark}", **{"data-column": name, "data-value": "" if value is None else str(value)})
 
+    said = "; ".join(text for text in (feed.last_error, feed.change) if text)
     return html.Tr(
         [
             html.Th([html.Span(pick(feed.title, lang)), html.Small(f"{feed.feed} · {feed.connector}")], scope="row"),
@@ -94,7 +108,7 @@ def _feed_row(feed: FeedView, snapshot: Snapshot, context: Context, lang: Lang) 
             count("duplicates", feed.duplicates),
             count("dead_letters", feed.dead_letters),
             count("lag", feed.lag),
-            html.Td(feed.last_error or "–", className="error", title=feed.last_error),
+            html.Td(said or "–", className="error", title=said),
         ],
         className=f"state-{feed.state}",
         **{"data-feed": feed.feed, "data-state": feed.state, "data-as-of": iso(feed.as_of)},

@@ -23,6 +23,7 @@ from ioc.connect.connector import (
 from ioc.connect.decode import Defect, Document, Row, children, decode, local
 from ioc.connect.errors import Fatal, Missing, Retriable, Skip, Unreachable, Unreadable
 from ioc.connect.http import Answer, Http, Known
+from ioc.connect.sense import Sense
 from ioc.privacy import FieldClass, mask_page, scrub, shown
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Retriable",
     "Row",
     "Seen",
+    "Sense",
     "Skip",
     "Unreachable",
     "Unreadable",

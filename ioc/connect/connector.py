@@ -30,6 +30,7 @@ from ioc.connect.errors import Fatal, Retriable, Skip, Unreachable, Unreadable
 from ioc.connect.files import Folder
 from ioc.connect.http import Answer, Http
 from ioc.connect.mqtt import Messages
+from ioc.connect.sense import Counters, Sense
 from ioc.connect.sql import Database
 from ioc.events import Event, Fact, make
 from ioc.privacy import FieldClass, Masked, mask_page, shown
@@ -93,6 +94,7 @@ class Context(Generic[O_co]):
     client: Client | None = None
     clock: Clock | None = None
     since: datetime | None = None
+    counters: Counters = field(default_factory=dict)  # what counters last said; the kit's own
 
     def look_again(self) -> None:
         """Set `now` to the present: for a poll that stays open, as one of a message broker does."""
@@ -191,6 +193,7 @@ class Connector(ABC, Generic[O_co]):
     columns: tuple[str, ...] = ()  # column names an excerpt of a broken CSV may show
     cut: re.Pattern[str] | None = None  # what is thrown away before a document is parsed
     exempt: Mapping[str, str] = MappingProxyType({})  # a rule of `ioc connector grade` that cannot be kept -> why (ioc/connect/grade.py)
+    sense: Mapping[str, Sense] = MappingProxyType({})  # metric -> what is sensible for it
     contradictions: bool = True  # two contents of one thing at one time on one page: the second is refused
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from msgspec import UNSET
 from ioc.connect.connector import Connector, Context, Record
 from ioc.connect.decode import looks_double_encoded, looks_lossy
 from ioc.connect.errors import Skip, Unreadable
+from ioc.connect.sense import doubted
 from ioc.events import (
     MAX_EVENT_BYTES,
     MAX_ID,
@@ -70,8 +71,14 @@ def convert(connector: Connector[Any], record: Record, context: Context[Any]) ->
         return _letter(connector, record, context, Skip("connector_error", f"{connector.name} failed on this record: {type(exc).__name__}", repair="report it to the connector's author"))
 
 
-def convert_page(connector: Connector[Any], records: list[Record], context: Context[Any]) -> Iterator[list[Event] | DeadLetter]:
-    """Yield the outcome of each record of a page.
+def convert_page(connector: Connector[Any], records: list[Record], context: Context[Any]) -> Iterable[list[Event] | DeadLetter]:
+    """Return the outcome of each record of a page, doubtful values marked (ioc/connect/sense.py)."""
+    outcomes = _outcomes(connector, records, context)
+    return doubted(connector.sense, list(outcomes), context.counters) if connector.sense else outcomes
+
+
+def _outcomes(connector: Connector[Any], records: list[Record], context: Context[Any]) -> Iterator[list[Event] | DeadLetter]:
+    """Yield the outcome of each record.
 
     A page that shows one thing twice, at the same time and with different content, contradicts itself: the first is
     taken, the second is a dead letter. (Later pages and polls may well bring a newer state of the same second, and a table

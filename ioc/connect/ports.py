@@ -33,5 +33,14 @@ class Cursors(Protocol):
     def save(self, feed: str, cursor: dict[str, Any], *, records: int, at: datetime) -> None:
         """Save the cursor and count a poll that went well."""
 
-    def failed(self, feed: str, error: str, at: datetime) -> None:
-        """Count a poll that failed, with what went wrong."""
+    def shape(self, feed: str) -> dict[str, Any]:
+        """Return what the feed's records looked like, {} when nobody knows."""
+
+    def keep_shape(self, feed: str, shape: dict[str, Any], change: str, at: datetime) -> None:
+        """Remember what they look like; `change`: what changed, in words ("" nothing)."""
+
+    def counted(self, feed: str, *, bytes_read: int, doubtful: int) -> None:
+        """Add what a poll read and marked as doubtful."""
+
+    def failed(self, feed: str, error: str, at: datetime, kind: str = "retriable") -> None:
+        """Count a poll that failed, with what went wrong and which kind of error it was."""

@@ -21,6 +21,7 @@ from msgspec import Struct
 from ioc.areas import Areas
 from ioc.clock import Clock
 from ioc.config import Feed
+from ioc.connect import shape
 from ioc.connect.client import Client
 from ioc.connect.connector import Connector, Context, Options, Page
 from ioc.connect.convert import convert_page, page_letter
@@ -29,16 +30,19 @@ from ioc.connect.ports import Cursors, Publisher
 from ioc.events import DeadLetter
 from ioc.store.cursors import REWOUND
 
+COUNTERS = "$counters"  # in a saved cursor: what counters last said
 COMMIT_EVERY = 2000  # records; bounds what a crash repeats and what waits for the broker
 
 
 class Report(Struct):
-    """What one poll did. `problems`: parts of the source that failed while others went on."""
+    """What one poll did. `problems`: parts of the source that failed while others went on; `shape_changes`: in words; `doubts`: marked values."""
 
     records: int = 0
     events: int = 0
     dead_letters: int = 0
     problems: list[Retriable] = []
+    shape_changes: list[str] = []
+    doubts: int = 0
 
 
 class Pump:
@@ -52,6 +56,7 @@ class Pump:
         self._client = client
         self._clock = clock
         self._told: set[str] = set()
+        self._shape: shape.Shape | None = None  # as last kept
 
     def context(self, cursor: dict[str, Any]) -> Context[Any]:
         return Context(self.feed, self._options, self._areas, self._clock(), source_of(self.connector, self.feed), cursor, {}, self._client, self._clock)
@@ -59,13 +64,17 @@ class Pump:
     def poll(self, publisher: Publisher, cursors: Cursors, stopping: Callable[[], bool] = lambda: False) -> Report:
         """Read what is new, publish, save. Raises what stops the poll: `Retriable`, `Fatal`, `Unavailable`."""
         cursor = cursors.load(self.feed.feed)
+        counters = cursor.pop(COUNTERS, {})
         context = self.context({} if REWOUND in cursor else cursor)
+        context.counters = counters
         if REWOUND in cursor:
             context.since = datetime.fromisoformat(cursor[REWOUND])
-        report = Report(problems=[])
-        saver = _Saver(self.feed.feed, publisher, cursors, self._clock)
+        report = Report(problems=[], shape_changes=[])
+        saver = _Saver(self.feed.feed, publisher, cursors, self._clock, counters)
+        looked_at: set[str] = set()
         try:
             for page in self.connector.poll(context):
+                self._look(page, cursors, report, looked_at)
                 self._publish(page, context, publisher, report)
                 saver.page(page)
                 if stopping():
@@ -85,6 +94,16 @@ class Pump:
             saver.commit(done=True)
         return report
 
+    def _look(self, page: Page, cursors: Cursors, report: Report, done: set[str]) -> None:
+        """Compare the shape of each kind's first records with what is remembered; say what changed."""
+        if not page.records or all(record.kind in done for record in page.records[:1]):
+            return
+        known = self._shape if self._shape is not None else cursors.shape(self.feed.feed)
+        self._shape, said = shape.check(known, page.records, done)
+        report.shape_changes += said
+        if self._shape != known:
+            cursors.keep_shape(self.feed.feed, self._shape, "; ".join(said), self._clock())
+
     def _publish(self, page: Page, context: Context[Any], publisher: Publisher, report: Report) -> None:
         for outcome in convert_page(self.connector, page.records, context):
             report.records += 1
@@ -95,6 +114,7 @@ class Pump:
             for event in outcome:
                 publisher.send(self.feed.feed, event)
             report.events += len(outcome)
+            report.doubts += sum(1 for event in outcome if isinstance(event.data.doubt, str))
         for problem in page.problems:
             report.problems.append(problem)
             if isinstance(problem, Unreadable):
@@ -114,8 +134,8 @@ class Pump:
 class _Saver:
     """Flushes and saves every `COMMIT_EVERY` records and at the end."""
 
-    def __init__(self, feed: str, publisher: Publisher, cursors: Cursors, clock: Clock) -> None:
-        self._feed, self._publisher, self._cursors, self._clock = feed, publisher, cursors, clock
+    def __init__(self, feed: str, publisher: Publisher, cursors: Cursors, clock: Clock, counters: dict[str, Any]) -> None:
+        self._feed, self._publisher, self._cursors, self._clock, self._counters = feed, publisher, cursors, clock, counters
         self._cursor: dict[str, Any] | None = None
         self._records = 0  # since the last save
         self._unflushed = 0
@@ -125,7 +145,7 @@ class _Saver:
         self._records += len(page.records)
         self._unflushed += len(page.records)
         if page.cursor is not None:
-            self._cursor = page.cursor
+            self._cursor = page.cursor | ({COUNTERS: dict(self._counters)} if self._counters else {})  # as they stand behind this page
         if page.done is not None:
             self._done.append(page.done)
         if self._done or self._unflushed >= COMMIT_EVERY:  # a broker sends no more until it is told

@@ -145,6 +145,8 @@ class Kept:
     def __init__(self, log: list[str] | None = None) -> None:
         self.saved: dict[str, bytes] = {}
         self.errors: list[str] = []
+        self.shapes: dict[str, dict[str, Any]] = {}
+        self.changes: list[str] = []
         self.log = log if log is not None else []
         self.fail: dict[str, Exception] = {}
 
@@ -160,5 +162,15 @@ class Kept:
             raise self.fail["save"]
         self.saved[feed] = msgspec.json.encode(cursor)
 
-    def failed(self, feed: str, error: str, at: datetime) -> None:
+    def shape(self, feed: str) -> dict[str, Any]:
+        return self.shapes.get(feed, {})
+
+    def keep_shape(self, feed: str, shape: dict[str, Any], change: str, at: datetime) -> None:
+        self.shapes[feed] = shape
+        self.changes += [change] if change else []
+
+    def counted(self, feed: str, *, bytes_read: int, doubtful: int) -> None:
+        """Nobody asks."""
+
+    def failed(self, feed: str, error: str, at: datetime, kind: str = "retriable") -> None:
         self.errors.append(error)

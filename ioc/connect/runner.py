@@ -37,6 +37,8 @@ POLLS = Counter("ioc_connect_polls_total", "Polls of a feed", ["feed", "result"]
 RECORDS = Counter("ioc_connect_records_total", "Records read from a feed", ["feed"])
 EVENTS = Counter("ioc_connect_events_total", "Events published for a feed", ["feed"])
 DEAD_LETTERS = Counter("ioc_connect_dead_letters_total", "Dead letters published for a feed", ["feed"])
+DOUBTS = Counter("ioc_connect_doubtful_total", "Values published with a mark of doubt for a feed", ["feed"])
+SHAPE_CHANGES = Counter("ioc_connect_shape_changes_total", "Fields of a feed's records that came, went or changed their type", ["feed"])
 BYTES = Gauge("ioc_connect_bytes_read", "Bytes read from a feed's source since the start", ["feed"])
 UP = Gauge("ioc_connect_up", "1 while the last poll of a feed went well", ["feed"])
 
@@ -80,6 +82,7 @@ class FeedRun:
         self._pump = Pump(feed, connector, options, areas, self._client, clock)
         self._down_since: float | None = None
         self._failures = 0
+        self._bytes_read = 0  # as last told
 
     def loop(self) -> None:
         """Poll until stopped. Nothing a source does ends this loop."""
@@ -90,7 +93,7 @@ class FeedRun:
             except Stopping:
                 break
             except Exception as exc:
-                wait_s = self._failed(f"internal error: {type(exc).__name__}", None)
+                wait_s = self._failed(f"internal error: {type(exc).__name__}", None, "internal")
                 log.error("a feed failed in a way nobody thought of", feed=self.name, error=type(exc).__name__, at=where(exc))
             self._stop.wait(max(0.0, wait_s - (time.monotonic() - started)))
         self._client.close()
@@ -102,14 +105,17 @@ class FeedRun:
         except Unavailable as exc:
             return self._paused(str(exc))
         except Fatal as exc:
-            self._failed(str(exc), None)
+            self._failed(str(exc), None, "fatal")
             return FATAL_WAIT_S
         except Retriable as exc:
-            return self._failed(str(exc), exc.retry_after_s)
-        self._count(report)
+            return self._failed(str(exc), exc.retry_after_s, type(exc).__name__.lower())
+        try:
+            self._count(report)
+        except Unavailable as exc:  # counting is not worth a poll
+            log.debug("a poll could not be counted", feed=self.name, reason=str(exc))
         if report.problems:
             after = [p.retry_after_s for p in report.problems if p.retry_after_s is not None]
-            return self._failed("; ".join(str(p) for p in report.problems[:3]), max(after, default=None))
+            return self._failed("; ".join(str(p) for p in report.problems[:3]), max(after, default=None), type(report.problems[0]).__name__.lower())
         self._went_well()
         return self._feed.cadence_s
 
@@ -117,7 +123,14 @@ class FeedRun:
         RECORDS.labels(self.name).inc(report.records)
         EVENTS.labels(self.name).inc(report.events)
         DEAD_LETTERS.labels(self.name).inc(report.dead_letters)
+        DOUBTS.labels(self.name).inc(report.doubts)
         BYTES.labels(self.name).set(self._client.bytes_read)
+        fresh, self._bytes_read = self._client.bytes_read - self._bytes_read, self._client.bytes_read
+        if fresh or report.doubts:
+            self._cursors.counted(self.name, bytes_read=fresh, doubtful=report.doubts)
+        if report.shape_changes:
+            SHAPE_CHANGES.labels(self.name).inc(len(report.shape_changes))
+            log.warning("the source's records look different from before", feed=self.name, changes=report.shape_changes)
 
     def _went_well(self) -> None:
         POLLS.labels(self.name, "ok").inc()
@@ -126,12 +139,12 @@ class FeedRun:
             log.info("feed is back", feed=self.name, down_s=round(time.monotonic() - self._down_since, 1))
         self._down_since, self._failures = None, 0
 
-    def _failed(self, reason: str, retry_after_s: float | None) -> float:
-        """Count the failure, say it once, and return how long to wait."""
+    def _failed(self, reason: str, retry_after_s: float | None, kind: str) -> float:
+        """Count the failure, say it once, and return how long to wait. `kind`: fatal, unreachable, missing, rejected, unreadable, retriable, internal."""
         POLLS.labels(self.name, "error").inc()
         self._say_down(reason)
         try:
-            self._cursors.failed(self.name, reason, self._clock())
+            self._cursors.failed(self.name, reason, self._clock(), kind)
         except Unavailable as exc:
             log.debug("the failure could not be noted", feed=self.name, reason=str(exc))
         self._failures += 1

@@ -12,8 +12,9 @@ from ioc.kpi.model import Kpi, Period
 from ioc.kpi.periods import Days
 from ioc.kpi.tile import Words
 from ioc.kpi.words import in_words
+from ioc.store import status
 from ioc.store.ledger import restatements
-from ioc.store.reader import Reader, statement_for
+from ioc.store.reader import ObservationTerm, Reader, statement_for
 
 EVENTS = 10  # raw events an explanation shows
 
@@ -24,7 +25,7 @@ def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None
     Keys: kpi, title, description, theme, value, unit, numerator, denominator, as_of, period, area, tile (whole),
     formula {words {vi, en}, symbols, sql, parameters, version, since}, limits {better, watch, alarm, target},
     feeds [{feed, title, state, cadence_s, as_of, received_at, checked_at, events}], events [{feed, subject, metric,
-    time, received_at, id, source, data}], restatements [{first, last, restated_at, was, became, since, reason, why {vi, en}}]
+    time, received_at, id, source, data}], doubts [those of the last week that are marked, with the doubt in words], restatements [{first, last, restated_at, was, became, since, reason, why {vi, en}}]
     of the province's published values, newest first. Raise `UserError` for an unknown KPI or area.
     """
     (chosen,) = engine.chosen([kpi])
@@ -66,10 +67,15 @@ def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None
         "limits": {"better": chosen.better, "watch": chosen.watch, "alarm": chosen.alarm, "target": chosen.target},
         "feeds": named,
         "events": events,
+        "doubts": status.doubts(reader.conn, list(chosen.feeds), known_at or at, EVENTS, _metrics(chosen)),
         "restatements": restatements(reader.conn, kpi, known_at or at),
     }
     plain: dict[str, Any] = msgspec.to_builtins(found, str_keys=True)
     return plain
+
+
+def _metrics(kpi: Kpi) -> list[str]:
+    return [term.metric for term in kpi.formula.terms if isinstance(term, ObservationTerm)]
 
 
 def _statement(engine: Engine, reader: Reader, kpi: Kpi, area: str | None, at: datetime, days: Days | None, period: Period | None) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Cursors:
         self._topic_id = topic_id
         self._rewound: dict[str, str] = {}  # feed -> the time to which it was set back, as it was last handed out
 
-    def _run(self, statement: str, params: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    def _run(self, statement: str, params: tuple[Any, ...] | dict[str, Any]) -> tuple[Any, ...] | None:
         try:
             with self._pool.connection(timeout=5) as conn:
                 cur = conn.execute(statement.encode(), params)
@@ -59,11 +59,31 @@ class Cursors:
             (feed, json.dumps(cursor), self._topic_id(feed), at, records, at, at, REWOUND, self._rewound.get(feed, "")),
         )
 
-    def failed(self, feed: str, error: str, at: datetime) -> None:
-        """Count a failed poll and keep its reason; the cursor stays where it was."""
+    def shape(self, feed: str) -> dict[str, Any]:
+        """Return what the feed's records looked like when they were last looked at; {} before that."""
+        row = self._run("SELECT shape FROM connector_cursor WHERE feed = %s", (feed,))
+        return dict(row[0]) if row else {}
+
+    def keep_shape(self, feed: str, shape: dict[str, Any], change: str, at: datetime) -> None:
+        """Remember what the feed's records look like, and what changed ("" nothing)."""
         self._run(
-            "INSERT INTO connector_cursor AS c (feed, saved_at, polls, errors, last_poll_at, last_error, last_error_at) VALUES (%s, %s, 1, 1, %s, %s, %s)"
+            "INSERT INTO connector_cursor AS c (feed, saved_at, shape, shape_change, shape_changed_at, shape_changes) VALUES (%(feed)s, %(at)s, %(shape)s, %(change)s, %(when)s, %(n)s)"
+            " ON CONFLICT (feed) DO UPDATE SET shape = excluded.shape, shape_changes = c.shape_changes + excluded.shape_changes,"
+            " shape_change = coalesce(nullif(excluded.shape_change, ''), c.shape_change), shape_changed_at = coalesce(excluded.shape_changed_at, c.shape_changed_at)",
+            {"feed": feed, "at": at, "shape": json.dumps(shape), "change": change[:2000], "when": at if change else None, "n": int(bool(change))},
+        )
+
+    def counted(self, feed: str, *, bytes_read: int, doubtful: int) -> None:
+        """Add what a poll read and marked."""
+        self._run("UPDATE connector_cursor SET bytes_read = bytes_read + %s, doubtful = doubtful + %s WHERE feed = %s", (bytes_read, doubtful, feed))
+
+    def failed(self, feed: str, error: str, at: datetime, kind: str = "retriable") -> None:
+        """Count a failed poll, by the kind of error, and keep its reason; the cursor stays where it was."""
+        self._run(
+            "INSERT INTO connector_cursor AS c (feed, saved_at, polls, errors, last_poll_at, last_error, last_error_at, errors_by_type)"
+            " VALUES (%(feed)s, %(at)s, 1, 1, %(at)s, %(error)s, %(at)s, jsonb_build_object(%(kind)s::text, 1))"
             " ON CONFLICT (feed) DO UPDATE SET polls = c.polls + 1, errors = c.errors + 1, last_poll_at = excluded.last_poll_at,"
-            " last_error = excluded.last_error, last_error_at = excluded.last_error_at",
-            (feed, at, at, error[:2000], at),
+            " last_error = excluded.last_error, last_error_at = excluded.last_error_at,"
+            " errors_by_type = c.errors_by_type || jsonb_build_object(%(kind)s::text, coalesce((c.errors_by_type ->> %(kind)s)::bigint, 0) + 1)",
+            {"feed": feed, "at": at, "error": error[:2000], "kind": kind},
         )

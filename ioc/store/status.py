@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,9 @@ from ioc.store.reader import Reader
 from ioc.store.sql import queries
 
 _SQL = queries("status")
+_COUNTED = ("polls", "records", "errors", "last_error", "shape_changes", "shape_change", "shape_changed_at", "bytes_read", "doubtful", "errors_by_type")  # of a source, by connect
 SERVICE_SILENT = timedelta(seconds=30)  # a process not seen for this long is gone
+DOUBT_WINDOW = timedelta(days=7)
 TICKER_WINDOW = timedelta(days=2)
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 MOST_POINTS = 100_000  # of a layer; screens group them, see dashboards/maps/points.py
@@ -22,7 +24,7 @@ MOST_POINTS = 100_000  # of a layer; screens group them, see dashboards/maps/poi
 
 @dataclass(frozen=True)
 class FeedFacts:
-    """What is stored about a feed. Times are aware; None means never."""
+    """What is stored about a feed. Times are aware; None means never. `errors_by_type`: type of error -> polls that ended so."""
 
     feed: str
     as_of: datetime | None = None
@@ -35,6 +37,13 @@ class FeedFacts:
     polls: int = 0
     errors: int = 0
     last_error: str = ""
+    records: int = 0
+    shape_changes: int = 0
+    shape_change: str = ""
+    shape_changed_at: datetime | None = None
+    bytes_read: int = 0
+    doubtful: int = 0
+    errors_by_type: dict[str, int] = field(default_factory=dict)
 
 
 def _rows(conn: psycopg.Connection[Any], name: str, **params: Any) -> list[dict[str, Any]]:
@@ -49,7 +58,7 @@ def feed_facts(conn: psycopg.Connection[Any]) -> dict[str, FeedFacts]:
         merged.setdefault(row["feed"], {"feed": row["feed"]})["dead_letters"] = row["n"]
     for row in _rows(conn, "cursors"):
         merged.setdefault(row["feed"], {"feed": row["feed"]}).update(
-            polls=row["polls"], errors=row["errors"], last_error=row["last_error"]
+            **{name: row[name] for name in _COUNTED}
         )
     return {feed: FeedFacts(**row) for feed, row in merged.items()}
 
@@ -90,6 +99,12 @@ def _shown(reader: Reader, name: str, **params: Any) -> list[dict[str, Any]]:
 def dead_letters(conn: psycopg.Connection[Any], feed: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
     """Return the latest dead letters, whole."""
     return _rows(conn, "dead_letters", feed=feed, limit=limit)
+
+
+def doubts(conn: psycopg.Connection[Any], feeds: list[str], now: datetime, limit: int = 50, metrics: list[str] | None = None) -> list[dict[str, Any]]:
+    """Return the facts of the last week (of these metrics) that are marked as doubtful, newest first: feed, subject, metric, time,
+    received_at, area, value, unit, doubt."""
+    return _rows(conn, "doubts", feeds=feeds, since=now - DOUBT_WINDOW, until=now, metrics=metrics, limit=limit)
 
 
 def dead_letter_causes(conn: psycopg.Connection[Any], limit: int = 100) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ class Screens:
         self.past = Playback(self.look, lambda now: now - timedelta(days=365), 4, self.clock)  # what a screen that looks back is shown
         self.explanation: Any = province.EXPLANATION
         self.dead_letters: list[dict[str, Any]] = []
+        self.doubts: list[dict[str, Any]] = []
         return self
 
     @property
@@ -106,6 +107,10 @@ class Screens:
         @api.get("/api/kpis/{kpi}/explain")
         def explain(kpi: str) -> Any:
             return {"kpi": kpi, **self.explanation}
+
+        @api.get("/api/doubts")
+        def doubts() -> Any:
+            return self.doubts
 
         @api.get("/api/dead-letters")
         def dead_letters() -> Any:

@@ -205,6 +205,7 @@ def test_it_fits_the_pages_on_phone_tablet_and_desktop(open_page: OpenPage, scre
     screens.dead_letters = [
         {"feed": "health", "cause": "out_of_scope", "message": "Patient is a person: never read", "field": "resourceType", "repair": "", "times": 127, "last_at": "2026-11-20T07:30:00Z"}
     ]
+    screens.doubts = [DOUBT]
     page = open_page(f"{path}?lang={lang}")
     for width, height in [(390, 844), (820, 1180), (1920, 1080)]:
         page.set_viewport_size({"width": width, "height": height})
@@ -279,6 +280,23 @@ def test_it_switches_the_language_and_keeps_the_page(open_page: OpenPage, screen
     page.get_by_text("English").click()
     expect(page.locator("h1")).to_have_text("Reports in progress")
     assert page.evaluate("document.documentElement.lang") == "en"
+
+
+DOUBT = {
+    "feed": "environment", "subject": "station-7", "metric": "pm25", "time": "2026-11-20T07:00:00Z", "received_at": "2026-11-20T07:30:00Z", "area": "05443", "value": 12000, "unit": "ug/m3",
+    "doubt": "pm25 12000 ug/m3 is about a thousand times what its siblings say: a slip of the unit?",
+}  # fmt: skip
+
+
+def test_it_shows_doubtful_values_as_they_came_and_a_changed_source_in_words(open_page: OpenPage, screens: Screens) -> None:
+    screens.doubts = [DOUBT]
+    feeds = [msgspec.structs.replace(feed, change="the field MaXa is gone; every record had it") if feed.feed == "health" else feed for feed in screens.snapshot.feeds]
+    screens.show(msgspec.structs.replace(screens.snapshot, seq=2, feeds=feeds))
+    page = open_page("/operations")
+    row = page.locator("#doubts tr")
+    expect(row).to_contain_text("12.000 ug/m3")
+    expect(row).to_contain_text("a slip of the unit?")
+    expect(page.locator("#ops-feeds [data-feed=health]")).to_contain_text("the field MaXa is gone")
 
 
 def test_it_lists_dead_letters_by_cause(open_page: OpenPage, screens: Screens) -> None:

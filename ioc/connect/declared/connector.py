@@ -55,6 +55,7 @@ class Declared(Connector[NoOptions]):
         self.name, self.version = name, declaration.version  # type: ignore[misc]
         self.declaration = declaration
         self.exempt = declaration.exempt
+        self.sense = declaration.sense
         self.fields = {_plain_path(rule.path or key): rule.field_class for key, rule in declaration.fields.items()}
         self.fields |= {_plain_path(rule.path or key): "personal" for key, rule in declaration.fields.items() if rule.suppress_below}  # a dead letter must not tell it either
         self.columns = tuple(rule.path or key for key, rule in declaration.fields.items() if rule.field_class != "personal")

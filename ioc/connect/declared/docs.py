@@ -10,9 +10,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ioc.connect.declared.schema import Declaration, FactRule, FieldRule, Paging, Since, Source, Sql
+from ioc.connect.sense import Sense
 
 PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("connector.yaml", Declaration), ("source", Source), ("source.paging", Paging), ("source.since", Since), ("source.sql", Sql), ("fields.NAME", FieldRule), ("facts[]", FactRule),
+    ("connector.yaml", Declaration), ("source", Source), ("source.paging", Paging), ("source.since", Since), ("source.sql", Sql), ("fields.NAME", FieldRule), ("facts[]", FactRule), ("sense.METRIC", Sense),
 )  # fmt: skip
 
 

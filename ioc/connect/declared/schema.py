@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ioc.connect.sense import Sense
 from ioc.events import Asset, Case, Observation
 from ioc.privacy import FieldClass
 from ioc.units import UnknownUnit, normal
@@ -162,6 +163,7 @@ class Declaration(_Part):
     subject: str = Field(description="What tells one thing from another, for example 'lot-$id'; the same each time.")
     time: str = Field("", description="When it was so: a field of type time, date, month or period. Without it, when we looked.")
     facts: list[FactRule] = Field(min_length=1, description="What a record becomes.")
+    sense: dict[str, Sense] = Field(default_factory=dict, description="Metric -> what is sensible for it; a value that is not is kept and marked.")
     exempt: dict[str, str] = Field(default_factory=dict, description="A rule of `ioc connector grade` that cannot be kept, and why.")
 
     @model_validator(mode="after")
@@ -172,6 +174,10 @@ class Declaration(_Part):
                     raise ValueError(f"{where}: ${name} is no field; fields are {', '.join(self.fields)}")
                 if self.fields[name].field_class == "personal":
                     raise ValueError(f"{where}: ${name} is personal and may not be used")
+        metrics = [str(rule.observation["metric"]) for rule in self.facts if rule.observation]
+        for metric in self.sense:
+            if metric not in metrics and not any("$" in name for name in metrics):
+                raise ValueError(f"sense.{metric}: no fact has this metric; they are {', '.join(metrics) or 'none'}")
         if self.time and not (REFERENCE.fullmatch(self.time) and self.fields[self.time[1:]].type in ("time", "date", "month", "period")):
             raise ValueError(f"time: {self.time!r} is not $field of type time, date, month or period")
         if self.source.since and self.source.since.field not in self.fields:

@@ -9,7 +9,8 @@ FROM consumer_offset o GROUP BY o.feed
 SELECT feed, count(*) AS n FROM dead_letter GROUP BY feed
 
 -- name: cursors
-SELECT feed, polls, records, errors, last_poll_at, last_ok_at, last_error FROM connector_cursor
+SELECT feed, polls, records, errors, last_poll_at, last_ok_at, last_error, shape_changes, shape_change, shape_changed_at,
+       bytes_read, doubtful, errors_by_type FROM connector_cursor
 
 -- name: services
 SELECT name, instance, started_at, seen_at, info FROM service WHERE seen_at > %(since)s ORDER BY name, instance
@@ -49,6 +50,14 @@ ORDER BY feed, subject LIMIT %(limit)s
 -- name: dead_letters
 SELECT id, feed, cause, message, field, repair, record, connector, first_at, last_at, times, replayed_at
 FROM dead_letter WHERE (%(feed)s::text IS NULL OR feed = %(feed)s) ORDER BY last_at DESC LIMIT %(limit)s
+
+-- name: doubts
+-- Facts marked as doubtful, newest arrival first; `metrics` of a formula, NULL for all.
+SELECT feed, subject, metric, time, received_at, area, value, data ->> 'unit' AS unit, data ->> 'doubt' AS doubt
+FROM event
+WHERE data ? 'doubt' AND feed = ANY(%(feeds)s::text[]) AND received_at > %(since)s AND received_at <= %(until)s
+  AND (%(metrics)s::text[] IS NULL OR metric = '' OR metric = ANY(%(metrics)s::text[]))
+ORDER BY received_at DESC LIMIT %(limit)s
 
 -- name: dead_letter_causes
 SELECT feed, cause, field, count(*) AS n, sum(times)::bigint AS times, max(last_at) AS last_at,
