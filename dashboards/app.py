@@ -78,6 +78,7 @@ def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catal
         server=api,
         backend="fastapi",
         assets_folder=str(_HERE / "assets"),
+        assets_ignore=r"paint\.js",  # of plain pages: here Dash itself puts values in, also where there is no element (stores)
         title=f"IOC {config.province.name.vi}",
         update_title=None,  # a tab that says "Updating..." at every value is noise
         suppress_callback_exceptions=True,  # pages are swapped in by the router

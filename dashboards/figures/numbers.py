@@ -60,6 +60,7 @@ _UNITS: dict[str, tuple[str, str]] = {
     "{call}": ("cuộc gọi", "calls"),
     "{case}": ("vụ việc", "cases"),
     "{commune}": ("xã, phường", "communes"),
+    "{infection}": ("ca bệnh", "cases"),
     "{dossier}": ("hồ sơ", "dossiers"),
     "{document}": ("văn bản", "documents"),
     "{encounter}": ("lượt khám", "encounters"),

@@ -32,7 +32,9 @@ def qualifier(formula: Formula, said: Said, days: tuple[date, date]) -> str:
 
 
 def _of(term: Term, said: Said, days: tuple[date, date]) -> str:
-    return together(str(told.get("qualifier", "exact")) for told in _newest(term, said, days)) if isinstance(term, ObservationTerm) else "exact"
+    if not isinstance(term, ObservationTerm) or term.aggregate in ("n", "subjects", "above"):
+        return "exact"  # how many there are is counted, whatever their values are
+    return together(str(told.get("qualifier", "exact")) for told in _newest(term, said, days))
 
 
 def _newest(term: ObservationTerm, said: Said, days: tuple[date, date]) -> list[dict[str, Any]]:

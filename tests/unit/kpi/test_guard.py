@@ -91,3 +91,11 @@ def test_how_exact_a_number_is_follows_from_its_parts(top: str, bottom: str, rat
 def test_of_a_period_without_a_figure_nothing_was_said() -> None:
     assert reports([A], said("exact", "exact"), (date(2020, 1, 1), date(2020, 12, 31))) == []
     assert [r.written for r in reports([A, A, B], said("exact", "exact"), YEAR)] == ["a", "b"]
+
+
+def test_a_figure_that_many_places_told_is_no_documents_and_is_as_exact_as_all_of_them() -> None:
+    place = ObservationTerm("diseases", "cases", "P1W", "total")
+    told: Said = {("diseases", "cases", "P1W"): [(YEAR[0], {"qualifier": word, "attributes": {"written": str(n)}}) for n, word in enumerate(("at_most", "exact", "at_most"))]}
+    assert reports([place], told, YEAR) == []
+    assert qualifier(Formula((place,)), told, YEAR) == "at_most"
+    assert qualifier(Formula((replace(place, aggregate="above", limit=4.5),)), told, YEAR) == "exact", "how many there are is counted"
