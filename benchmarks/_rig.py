@@ -233,7 +233,7 @@ def show(result: dict[str, Any], *, as_json: bool) -> None:
     print(f"{result['title']} ({result['unit']}, {result['better']} is better)")
     for case, ours in result["ours"].items():
         limit, ratio = result["limit"].get(case), result["ratio_to_limit"].get(case)
-        print(f"  {case:28} ours {ours:>12,.6g}   limit {limit if limit is None else format(limit, ',.6g'):>12}   ratio {ratio}")
+        print(f"  {case:28} ours {ours:>12,.6g}   limit {'-' if limit is None else format(limit, ',.6g'):>12}   ratio {ratio}")
         for name, values in result["peers"].items():
             if case in values:
                 print(f"  {'':28} {name}: {values[case]:,.6g}")

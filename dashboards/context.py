@@ -35,6 +35,11 @@ class Context:
         return sorted(((t, kpis) for t, kpis in found if kpis), key=lambda pair: min(order[f] for k in pair[1] for f in self.kpis[k].feeds))
 
     @cached_property
+    def overview(self) -> list[str]:
+        """The KPIs that the first page shows; the others are found under their theme, by their page."""
+        return [name for name, kpi in self.kpis.items() if kpi.overview]
+
+    @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.config.timezone)
 

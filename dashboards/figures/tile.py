@@ -68,13 +68,20 @@ def _wall_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[
 def _page_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str]) -> list[Component]:
     """Four rows that every tile of a page shares, filled or not: title and alarm; value and course; against what; of when."""
     title = titled(t, lang)
-    against = [_waits(t, lang, titles), _missing(t, lang), _delta(t, lang), _target(t, lang) if t.value is not None else None]
+    against = [_waits(t, lang, titles), _missing(t, lang), _doubt(t, lang), _delta(t, lang, "page"), _target(t, lang) if t.value is not None else None]
     return [
         html.Div(_known([html.Div(title, className=f"tile-title {title_size(title)}"), _abnormal(t, lang)]), className="tile-head"),
         html.Div(_known([value_line(t, lang, "page"), _line(t, lang, "light")]), className="tile-main"),
         html.Div(_known(against), className="tile-notes"),
         html.Div([html.Div(_known([_period(t, lang, zone) or running(t, lang, zone), _parts(t, lang)]), className="tile-of"), _freshness(t, lang, now, zone)], className="tile-foot"),
     ]
+
+
+def _doubt(t: Tile, lang: Lang) -> Component | None:
+    """That the guard asks about the value; what, its own page says."""
+    if not t.doubts or t.value is None:
+        return None
+    return html.Div([shape("watch"), html.Span(say("doubt", lang))], className="note note-doubt", title="; ".join(pick(words, lang) for words in t.doubts))
 
 
 def titled(t: Tile, lang: Lang) -> str:
@@ -196,11 +203,13 @@ def _parts(t: Tile, lang: Lang) -> Component | None:
     return html.Div(f"{number(t.numerator, lang)}/{number(t.denominator, lang)}", className="note note-parts")
 
 
-def _delta(t: Tile, lang: Lang) -> Component | None:
+def _delta(t: Tile, lang: Lang, place: Place = "wall") -> Component | None:
     if t.delta is None or t.value is None:
         return None
     day = t.delta.versus == "previous_period" and (t.period.end - t.period.start).days <= 1
     versus = say(f"versus.{t.delta.versus}{'.day' if day else ''}", lang)
+    if not t.delta.fair and place == "page":
+        versus = say("versus.whole", lang, versus=versus)
     arrow = "flat" if t.delta.value == 0 else "up" if t.delta.value > 0 else "down"
     change = html.Span([shape(arrow), html.Span(signed(t.delta.value, t.unit, lang, t.decimals))], className="note-change")
     return html.Div([change, html.Span(versus, className="note-versus")], className="note note-delta", **{"data-delta": plain(t.delta.value)})

@@ -152,6 +152,11 @@ def _facts(t: Tile, context: Context, now: datetime, lang: Lang) -> Component:
         rows.append((say("kpi.numerator", lang), number(t.numerator, lang)))
     if t.denominator is not None:
         rows.append((say("kpi.denominator", lang), number(t.denominator, lang)))
+    for report in t.reports:
+        if report.published is not None:
+            written = say("kpi.published", lang, date=f"{report.published.astimezone(context.zone):%d/%m/%Y}", period=report.period, written=report.written)
+            rows.append((say("kpi.document", lang), f"{report.document}, {written}" if report.document else written))
+    rows += [(say("kpi.asked", lang), pick(words, lang)) for words in t.doubts]
     return html.Dl([part for name, text in rows for part in (html.Dt(name), html.Dd(text))])
 
 

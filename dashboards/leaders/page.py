@@ -30,7 +30,7 @@ def view_name(state: State) -> str:
 def layout(context: Context, state: State) -> Component:
     """Return the page's frame: what needs attention, then a section a theme, a place a KPI, a table for those told apart by category."""
     lang = state.lang
-    sections = [_section(theme, kpis, context, lang) for theme, kpis in context.themes]
+    sections = [_section(theme, kpis, context, state) for theme, kpis in context.themes]
     title = say("leaders.title", lang) if not state.area else f"{say('leaders.title', lang)} · {part_name(state.area, context, lang)}"
     head = html.Div([html.H1(title), html.Div(id="sources", className="sources"), exports("/api/kpis", state)], className="page-title")
     first = html.Section(
@@ -50,17 +50,23 @@ def exports(path: str, state: State, forms: Sequence[str] = ("csv", "xlsx", "pdf
     return html.P([say("leaders.export", state.lang), *links], className="exports")
 
 
-def _section(theme: Theme, kpis: list[str], context: Context, lang: Lang) -> Component:
-    whole, by_category = breakdown.split([context.kpis[kpi] for kpi in kpis])
-    parts: list[Component] = [html.H2(pick(theme.title, lang)), html.Div([empty_tile(kpi.kpi, lang) for kpi in whole], className="tiles")]
+def _section(theme: Theme, kpis: list[str], context: Context, state: State) -> Component:
+    lang = state.lang
+    whole, by_category = breakdown.split([context.kpis[kpi] for kpi in kpis if context.kpis[kpi].overview])
+    parts: list[Component] = [html.H2(pick(theme.title, lang))]
+    if whole:
+        parts.append(html.Div([empty_tile(kpi.kpi, lang) for kpi in whole], className="tiles"))
     if by_category is not None:
         parts += [html.H3(say("leaders.by_category", lang)), breakdown.table(by_category, lang)]
+    if more := [context.kpis[kpi] for kpi in kpis if not context.kpis[kpi].overview]:
+        links = [html.Li(html.A(pick(kpi.title, lang), href=state.href(f"/kpi/{kpi.kpi}"))) for kpi in more]
+        parts.append(html.Details([html.Summary(say("leaders.more", lang, n=len(more))), html.Ul(links)], className="more"))
     return html.Section(parts, id=f"theme-{theme.theme}", className="theme", **{"data-theme-id": theme.theme})
 
 
 def of_parts(context: Context, state: State) -> dict[str, list[str]]:
     """Return what the page asks for beside the tiles every screen shows."""
-    return {} if state.plain else {str(state.asked): list(context.kpis)}
+    return {} if state.plain else {str(state.asked): context.overview}
 
 
 def render(context: Context, state: State) -> Render:
@@ -69,7 +75,7 @@ def render(context: Context, state: State) -> Render:
     titles = context.feed_titles(lang)
     small: set[str] = set()
     for _, kpis in context.themes:
-        found = breakdown.split([context.kpis[kpi] for kpi in kpis])[1]
+        found = breakdown.split([context.kpis[kpi] for kpi in kpis if context.kpis[kpi].overview])[1]
         small |= set(found.kpis) if found else set()
 
     def figure(t: Tile, snapshot: Snapshot) -> Component:
@@ -80,7 +86,7 @@ def render(context: Context, state: State) -> Render:
 
     def props(snapshot: Snapshot) -> Props:
         tiles = snapshot.tiles if state.plain else snapshot.parts.get(str(state.asked), {})
-        shown = [tiles[kpi] for kpi in context.kpis if kpi in tiles]
+        shown = [tiles[kpi] for kpi in context.overview if kpi in tiles]
         out: Props = {tile_id(t.kpi): props_of(figure(t, snapshot)) for t in shown}
         abnormal = sorted((t for t in shown if t.kpi not in small and t.status in ("watch", "alarm") and t.value is not None), key=lambda t: t.status != "alarm")
         if shown:

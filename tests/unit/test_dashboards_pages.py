@@ -72,9 +72,13 @@ def test_it_renders_the_same_snapshot_the_same_way() -> None:
         assert render(province.snapshot()) == render(province.snapshot())
 
 
-def test_it_shows_every_kpi_in_use_to_leaders() -> None:
-    places = set(ids(leaders_page.layout(CONTEXT, State("vi"))))
-    assert {f"tile-{kpi}" for kpi in CONTEXT.kpis} <= places
+def test_it_shows_every_kpi_of_the_overview_to_leaders_and_leads_to_all_others() -> None:
+    page = leaders_page.layout(CONTEXT, State("vi"))
+    assert {f"tile-{kpi}" for kpi in CONTEXT.overview} <= set(ids(page))
+    others = CONTEXT.kpis.keys() - set(CONTEXT.overview)
+    assert others
+    links = {str(props.get("href")).partition("?")[0] for props in nodes(page)}
+    assert {f"/kpi/{kpi}" for kpi in others} <= links
 
 
 def test_it_puts_at_least_twelve_tiles_a_map_and_the_ticker_on_the_overview() -> None:
