@@ -225,6 +225,12 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
         with snapshot(parts.pool) as reader:
             return _json(explain.explain(parts.engine, reader, kpi, area=area or None, at=moment, period=named, days=days))
 
+    @app.get("/api/kpis/{kpi}/agencies", summary="One KPI over cases for every agency")
+    def by_agency(kpi: str, at: str | None = None, period: str | None = None) -> Response:
+        named, days = period_of(period)
+        with snapshot(parts.pool) as reader:
+            return _json(parts.engine.by_agency(reader, known(kpi), _moment(at, "at") or parts.clock(), days=days, period=named))
+
     @app.get("/api/kpis/{kpi}/restatements", summary="How its published values changed: was, became, why; newest first")
     def restated(kpi: str) -> Response:
         with parts.pool.connection(timeout=5) as conn:

@@ -58,6 +58,7 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /api/kpis/{kpi}/areas": "show",
     "GET /api/kpis/{kpi}/explain": "show",
     "GET /api/kpis/{kpi}/restatements": "show",
+    "GET /api/kpis/{kpi}/agencies": "show",
     "GET /api/kpis.{form}": "read",
     "GET /api/dead-letters": "read",
     "GET /api/doubts": "read",

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal, TypeAlias
@@ -115,6 +115,23 @@ class Engine:
         """Return the KPI's value for every commune, by code, from the same rows that make up the province's value."""
         of = self._by_commune(reader, kpi, at, known_at, days, period)
         return {code: _number(of(code).at(of.bucket)) if of else None for code in self.areas.communes}
+
+    def by_agency(
+        self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None, period: Period | None = None
+    ) -> dict[str, float | None]:
+        """Return the KPI's value for every agency that has cases in it, by code; "" is of cases whose agency nobody said.
+
+        Raise `UserError` for a KPI that counts what has no agency.
+        """
+        (chosen,) = self.chosen([kpi])
+        if not all(isinstance(term, CaseTerm) and term.distinct is None for term in chosen.formula.terms):
+            raise UserError(f"{kpi} counts what has no agency; only numbers over cases can be told apart by it")
+        with self.source(reader, at, known_at) as source:
+            spans = Windows(self.windows_of(chosen, at, days, period).spans[SPARK - 1 : SPARK])
+            question = self.question([chosen], spans, at)
+            answer = source.answer(replace(question, by_agency=True))
+        agencies = sorted({agency for _, agency in answer if agency is not None})
+        return {agency: _number(Values(answer, spans, chosen, agency).at(1)) for agency in agencies}
 
     def in_geography(
         self, reader: Reader, kpi: str, geography: Geography, at: datetime, known_at: datetime | None = None, days: Days | None = None, period: Period | None = None

@@ -31,6 +31,7 @@ _HEAD: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _WORDS = {
     "previous_period": ("kỳ trước", "previous period"), "same_weekday": ("cùng thứ tuần trước", "same weekday last week"), "target": ("mục tiêu", "target"),
+    "plan": ("kế hoạch đến nay", "plan to date"),
     "same_period_last_year": ("cùng kỳ năm trước", "same period last year"),
     "good": ("đạt", "good"), "watch": ("chú ý", "watch"), "alarm": ("báo động", "alarm"), "unknown": ("", ""),
     "live": ("mới", "live"), "late": ("trễ", "late"), "stale": ("cũ", "stale"), "lost": ("mất", "lost"), "never": ("chưa có", "none yet"),

@@ -30,10 +30,16 @@ from ioc.store.sql import queries
 Conditions: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]  # dim -> any of these values; all dims must hold
 CaseMeasure: TypeAlias = Literal["opened", "closed", "open", "paused", "overdue"]
 CaseValue: TypeAlias = Literal["n", "n_due", "n_on_time", "seconds", "n_rated", "rating"]
+By: TypeAlias = Literal["", "area", "agency"]  # what an answer is told apart by, beside the whole
 Aggregate: TypeAlias = Literal["total", "n", "subjects", "last", "max", "above"]
 LAST = ("last", "max", "above")  # of each thing's newest value in the window
 STOCK = ("open", "paused", "overdue")  # measures without a day of their own: they are true now
 _COLUMNS = ("category", "agency", "channel", "level", "outcome")  # dims that are columns of case_state
+_AGENCY: dict[str, LiteralString] = {  # of a case: block of kpi.sql -> its agency
+    "windows": "coalesce(r.dims ->> 'agency', '')",
+    "stock": "coalesce(r.dims ->> 'agency', '')",
+    "due_today": "coalesce(r.dims ->> 'agency', r.agency, '')",
+}
 _AGGREGATES: dict[str, LiteralString] = {
     "total": "sum(r.total) FILTER (WHERE r.metric = {})",
     "n": "sum(r.n) FILTER (WHERE r.metric = {})",
@@ -104,7 +110,8 @@ class Windows:
 class Question:
     """Which terms, over which windows, at which instant; `midnight` is the start of its day where the province is.
 
-    `areas` narrows to these communes; `by_area` asks for every commune beside the whole (keys None and the area's code).
+    `areas` narrows to these communes; `by_area` asks for every commune beside the whole (keys None and the area's code),
+    `by_agency` for every agency of the cases instead.
     """
 
     terms: tuple[Term, ...]
@@ -114,6 +121,11 @@ class Question:
     today: date
     areas: tuple[str, ...] | None = None
     by_area: bool = False
+    by_agency: bool = False
+
+    @property
+    def by(self) -> By:
+        return "agency" if self.by_agency else "area" if self.by_area else ""
 
 
 Answer: TypeAlias = dict[tuple[Term, str | None], dict[int, Decimal]]  # (term, area) -> bucket -> value; nothing where no rows
@@ -202,7 +214,7 @@ class Reader:
                 for term, value in zip(statement.columns[branch], sums, strict=True):
                     if value is None:
                         continue
-                    values = answer.setdefault((term, area if question.by_area else None), {})
+                    values = answer.setdefault((term, area if question.by else None), {})
                     values[bucket] = values.get(bucket, Decimal(0)) + value  # overdue has two branches
         return answer
 
@@ -261,7 +273,7 @@ def _query(name: str) -> LiteralString:
 
 def statement_for(question: Question, relations: Relations = STORED) -> Statement:
     """Return the SQL of a question and the parameters to run it with."""
-    text, static, columns = _compose(question.terms, question.areas is not None, question.by_area, relations)
+    text, static, columns = _compose(question.terms, question.areas is not None, question.by, relations)
     spans = question.windows.spans
     params = static | {
         "lo": [lo for lo, _ in spans],
@@ -275,8 +287,8 @@ def statement_for(question: Question, relations: Relations = STORED) -> Statemen
 
 
 @lru_cache(maxsize=256)
-def _compose(terms: tuple[Term, ...], in_area: bool, by_area: bool, relations: Relations) -> tuple[sql.Composed, dict[str, Any], tuple[tuple[Term, ...], ...]]:
-    composer = _Composer(in_area, by_area, relations)
+def _compose(terms: tuple[Term, ...], in_area: bool, by: By, relations: Relations) -> tuple[sql.Composed, dict[str, Any], tuple[tuple[Term, ...], ...]]:
+    composer = _Composer(in_area, by, relations)
     composer.add_cases([t for t in terms if isinstance(t, CaseTerm)])
     composer.add_observations([t for t in terms if isinstance(t, ObservationTerm)])
     composer.add_assets([t for t in terms if isinstance(t, AssetTerm)])
@@ -288,9 +300,10 @@ def _compose(terms: tuple[Term, ...], in_area: bool, by_area: bool, relations: R
 class _Composer:
     """Collects the branches of one statement, their parameters, and which terms their sums belong to."""
 
-    def __init__(self, in_area: bool, by_area: bool, relations: Relations) -> None:
+    def __init__(self, in_area: bool, by: By, relations: Relations) -> None:
         self.in_area = in_area
-        self.by_area = by_area
+        self.by = by
+        self.by_area = bool(by)
         self.relations = relations.names()
         self.branches: list[sql.Composed] = []
         self.params: dict[str, Any] = {}
@@ -303,7 +316,7 @@ class _Composer:
 
     def branch(self, block: str, terms: Iterable[Term], *, area: LiteralString = "r.area", **parts: sql.Composable) -> None:
         """Add `block` of kpi.sql, its sums belonging to `terms`; `area` is the expression of its rows' area."""
-        expression = sql.SQL(area)
+        expression = sql.SQL(_AGENCY[block] if self.by == "agency" else area)
         parts.setdefault("grouping", sql.SQL("GROUPING SETS ((), ({}))").format(expression) if self.by_area else sql.SQL("()"))
         parts.setdefault("area", expression if self.by_area else sql.SQL("NULL::text"))
         parts.setdefault("in_area", sql.SQL(" AND r.area = ANY(%(areas)s::text[])") if self.in_area else sql.SQL(""))

@@ -23,6 +23,7 @@ from msgspec import UNSET
 from ioc.areas import load as load_areas
 from ioc.clock import ICT, FrozenClock
 from ioc.config import Config
+from ioc.errors import UserError
 from ioc.events import Asset, Case, Event, Observation, make
 from ioc.kpi import catalogue
 from ioc.kpi.audit import audit
@@ -451,6 +452,20 @@ def check_periods(engine: Engine, reader: Reader, facts: Facts, rng: random.Rand
             assert before[1] < begun or was == 0, f"{name}: nothing to compare with, though {before} had {was}"
 
 
+def check_agencies(engine: Engine, reader: Reader, facts: Facts) -> None:
+    """Each agency's number is that of its cases alone."""
+    events = facts.until(NOW)
+    for name in ("received_a", "on_time", "satisfaction", "overdue", "in_progress", "moved"):
+        values = engine.by_agency(reader, name, NOW)
+        for agency in ("p", "q", ""):
+            seen = look(events, NOW, TODAY)
+            seen.cases = [row for row in seen.cases if (dim(row, "agency") or "") == agency]
+            expected = KPIS[name][5](seen)
+            assert same(values.get(agency), expected) or (values.get(agency) is None and not expected), f"{name} of {agency!r}: {values.get(agency)} is not {expected}"
+    with pytest.raises(UserError, match="counts what has no agency"):
+        engine.by_agency(reader, "sum_m", NOW)
+
+
 def check_geographies(engine: Engine, reader: Reader) -> None:
     """Over former districts and communes every sum is the province's, to the last digit; what has no sum has no value."""
     names = ("received_a", "on_time", "overdue", "median", "offices", "sum_m", "max_m", "grown")
@@ -481,6 +496,7 @@ def test_it_equals_the_oracle_now_and_as_it_looked_then(seed: int, size: int, ag
         check_areas(engine, reader, facts)
         check_periods(engine, reader, facts, rng)
         check_geographies(engine, reader)
+        check_agencies(engine, reader, facts)
         check(engine, reader, facts, NOW - timedelta(seconds=ago))
     assert audit(database, engine).differences == []
 
