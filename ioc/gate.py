@@ -30,6 +30,7 @@ from ioc.api import FOREIGN_ORIGIN, REVOKED, Parts
 from ioc.auth import TOKEN_COOKIE, Caller, session_cookie
 from ioc.errors import Unavailable
 from ioc.rights import Access
+from ioc.store.auditlog import audit
 
 log = structlog.get_logger(__name__)
 
@@ -92,11 +93,14 @@ class Gate:
         refusal = None if scope["method"] in SAFE or self._from_here(asked, caller) else self._foreign(asked)
         access: Access | None = None
         if refusal is None:
-            access, receive = await self._access(scope, receive)
+            key = route_key(self._site, scope)
+            access, receive = await self._access(key, scope, receive)
             if access is None:
                 refusal = Response("the request is too large", 413)
             elif not self._may(caller, access) and not (access == "measure" and _from_the_machine(asked)):
                 refusal = self._refusal(asked, caller, access)
+            elif key in rights.EXPORTS:
+                refusal = await self._export(asked)
         if refusal is None and scope["method"] == "GET" and _wants_page(asked):
             if caller.identity.role == "screen" and asked.query_params.get("token"):
                 refusal = _keep_token(asked, secure)
@@ -113,9 +117,22 @@ class Gate:
     def _may(self, caller: Caller, access: Access) -> bool:
         return access == "open" or rights.may(caller.identity, access, public=self._web.public and not caller.refused)
 
-    async def _access(self, scope: Scope, receive: Receive) -> tuple[Access | None, Receive]:
+    async def _export(self, asked: HTTPConnection) -> Response | None:
+        """Write an export down before it leaves; without that, none leaves."""
+        query = {name: value for name, value in asked.query_params.items() if name != "token"}
+
+        def write() -> None:
+            with self._parts.pool.connection(timeout=5) as conn:
+                audit(conn, "export", asked.url.path, query, at=self._parts.clock())
+
+        try:
+            await asyncio.to_thread(write)
+        except (psycopg.Error, PoolTimeout):
+            return JSONResponse({"error": "the database is away; exports are written down, so there is none now"}, 503, {"Retry-After": "5"})
+        return None
+
+    async def _access(self, key: str | None, scope: Scope, receive: Receive) -> tuple[Access | None, Receive]:
         """Return what the request asks for (None: it is too large to tell), and how its body is received from here on."""
-        key = route_key(self._site, scope)
         if key is None:
             return "open", receive  # nothing is there, and that is what the application will say
         access = rights.ROUTES.get(key, "never")

@@ -21,15 +21,17 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from ioc import areas
+from ioc import areas, reload, rights
+from ioc.accounts import sessions
 from ioc.clock import Clock, system_clock
-from ioc.config import Config
+from ioc.config import Config, path_of
 from ioc.entry.entries import publish_now
 from ioc.errors import Unavailable
 from ioc.kpi import catalogue
 from ioc.kpi.audit import audit
 from ioc.kpi.engine import Engine
 from ioc.kpi.ledger import keep
+from ioc.store import auditlog
 from ioc.store.migrate import server
 from ioc.store.pool import open_pool
 from ioc.store.services import Beat
@@ -97,6 +99,7 @@ class Jobs:
 
         def work(conn: psycopg.Connection[Any]) -> str:
             tidy(conn, self._clock())
+            sessions.tidy(conn, self._clock(), self._config.web)
             return "tidy"
 
         self.run("housekeeping", work)
@@ -112,6 +115,21 @@ class Jobs:
             return str(report)
 
         self.run("audit", work)
+
+    def audit_log(self) -> None:
+        """Follow the audit log's chain; its head stands in our own log from then on, out of the database's reach."""
+
+        def work(conn: psycopg.Connection[Any]) -> str:
+            verdict = auditlog.verify(conn)
+            if verdict.problems:
+                log.error("the audit log was changed", first=verdict.problems[0]["problem"], problems=len(verdict.problems))
+            return f"{verdict.rows} rows, {len(verdict.problems)} problems, head {verdict.head}"
+
+        self.run("audit_log", work)
+
+    def configuration(self) -> None:
+        """Write down which configuration is in force, once for each."""
+        self.run("configuration", lambda conn: tell_configuration(conn, self._config, self._clock()))
 
     def entries(self) -> None:
         """Publish approved figures that could not be sent when they were approved."""
@@ -140,10 +158,24 @@ class Jobs:
             ("retention", self.retention, 2, 15),
             ("housekeeping", self.housekeeping, 2, 45),
             ("audit", self.nightly_audit, 3, 0),
+            ("audit_log", self.audit_log, 3, 30),
         ):
             scheduler.add_job(work, CronTrigger(hour=hour, minute=minute, timezone=self._config.timezone), id=name)
         scheduler.add_job(self.entries, IntervalTrigger(minutes=1), id="entries")
+        scheduler.add_job(self.configuration, IntervalTrigger(minutes=10), id="configuration", next_run_time=self._clock())
         return scheduler
+
+
+def tell_configuration(conn: psycopg.Connection[Any], config: Config, now: datetime) -> str:
+    """Write into the audit log that another configuration is in force, once for each; return its mark."""
+    mark = reload.stamp(config)
+    with conn.transaction():
+        told = auditlog.entries(conn, limit=1, action="configuration")
+        if not told or told[0]["detail"].get("mark") != mark:
+            feeds = [feed.feed for feed in config.feeds if feed.enabled]
+            detail = {"mark": mark, "public": config.web.public, "feeds": len(feeds), "targets": len(config.kpis.targets)}
+            auditlog.audit(conn, "configuration", str(path_of()), detail, who=rights.SYSTEM, at=now)
+    return mark
 
 
 def run(config: Config, stop: threading.Event, clock: Clock = system_clock) -> None:

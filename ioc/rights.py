@@ -99,6 +99,9 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /admin/log": "administer",
 }
 
+# What takes figures away as a file: each is written into the audit log, by the gate.
+EXPORTS: frozenset[str] = frozenset({"GET /api/kpis.{form}"})
+
 # The pages Dash draws, by how their path begins (the first line that fits counts).
 PAGES: tuple[tuple[str, Access], ...] = (
     ("/wall", "show"),

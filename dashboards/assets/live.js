@@ -51,9 +51,19 @@
       closedAt = closedAt || Date.now();
       denied = event.code === DENIED;
       if (denied) lostSince = lostSince || Date.now();
+      if (denied && signInAgain()) return;
       show();
       again();
     };
+  }
+
+  // A session that ended: load an office page anew, once, and the server shows where to sign in. A wall never leaves its place.
+  function signInAgain() {
+    const page = root();
+    if (!page || page.dataset.theme !== "light" || sessionStorage.getItem("ioc-denied")) return false;
+    sessionStorage.setItem("ioc-denied", "1");
+    location.reload();
+    return true;
   }
 
   function again() {
@@ -75,6 +85,7 @@
     closedAt = null;
     retry = RETRY_MS.first;
     denied = false;
+    sessionStorage.removeItem("ioc-denied");
     if (past && !message.hb) window.ioc_past.got(message); // its `now` is the moment it shows
     else setClock(message.now);
     if (message.v && otherVersion(message.v)) return;

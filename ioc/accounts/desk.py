@@ -98,7 +98,8 @@ class FrontDesk:
         """Use a one-time link up and come in."""
         now = self._clock()
         with self._pool.connection(timeout=5) as conn:
-            owner = people.redeem(conn, key, password, now, name=name, address=address)
+            owner, role = people.redeem(conn, key, password, now, name=name, address=address)
+            login.welcome(conn, owner, role, "link", now, address)
             return self._begin(conn, owner, now, device, address, agent)
 
     # -- the provider ----------------------------------------------------------------------------------------------

@@ -138,8 +138,8 @@ def invited(conn: Conn, key: str, now: datetime) -> Invite | None:
     return Invite(row[0], row[1])
 
 
-def redeem(conn: Conn, key: str, password: str, now: datetime, *, name: str = "", address: str = "") -> str:
-    """Use a link up: set the password, for the first administrator make the account. Return the account's name."""
+def redeem(conn: Conn, key: str, password: str, now: datetime, *, name: str = "", address: str = "") -> tuple[str, str]:
+    """Use a link up: set the password, for the first administrator make the account. Return the account's name and role."""
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         found = invited(conn, key, now)
@@ -154,7 +154,7 @@ def redeem(conn: Conn, key: str, password: str, now: datetime, *, name: str = ""
         else:
             who = Identity(owner, _require(conn, owner), "person", address)  # type: ignore[arg-type]
         set_password(conn, owner, password, now, who=who)
-    return owner
+    return owner, who.role
 
 
 def _require(conn: Conn, name: str) -> str:

@@ -16,6 +16,7 @@ from ioc.clock import FrozenClock
 from ioc.config import Config, Database, Feed, Words
 from ioc.events import Observation, make
 from ioc.jobs import Jobs, retain, tidy
+from ioc.store.auditlog import entries
 from ioc.store.writer import Record, Writer
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,22 @@ def test_the_nightly_audit_names_a_number_that_somebody_changed(jobs: Jobs, data
     assert "difference 1" in jobs.outcomes["audit"]
 
 
+def test_another_configuration_is_written_down_once_and_the_log_is_followed_every_night(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs.configuration()
+    jobs.configuration()
+    monkeypatch.setattr("ioc.reload.stamp", lambda config: "another")
+    jobs.configuration()
+    with jobs._pool.connection() as conn:
+        assert [row["detail"]["mark"] == "another" for row in entries(conn, action="configuration")] == [True, False]
+    jobs.audit_log()
+    assert "2 rows, 0 problems, head 2:" in jobs.outcomes["audit_log"]
+    with jobs._pool.connection() as conn:
+        conn.execute("ALTER TABLE audit_log DISABLE TRIGGER USER")
+        conn.execute("UPDATE audit_log SET actor = 'eve' WHERE seq = 1")
+    jobs.audit_log()
+    assert "1 problems" in jobs.outcomes["audit_log"]
+
+
 def test_jobs_are_due_at_night_where_the_province_is(jobs: Jobs) -> None:
     scheduler = jobs.schedule()
     due = {job.id: str(job.trigger) for job in scheduler.get_jobs()}
@@ -96,6 +113,8 @@ def test_jobs_are_due_at_night_where_the_province_is(jobs: Jobs) -> None:
         "retention": "cron[hour='2', minute='15']",
         "housekeeping": "cron[hour='2', minute='45']",
         "audit": "cron[hour='3', minute='0']",
+        "audit_log": "cron[hour='3', minute='30']",
+        "configuration": "interval[0:10:00]",
         "entries": "interval[0:01:00]",
         "ledger": "cron[hour='*', minute='7']",
     }

@@ -22,6 +22,7 @@ from ioc import auth, config, rights, web
 from ioc.accounts import people, sessions
 from ioc.config import Broker, Config, Database
 from ioc.health import Health
+from ioc.store.auditlog import entries
 
 ROOT = Path(__file__).parents[2]
 FILLED = {
@@ -261,6 +262,15 @@ def test_an_origin_that_is_named_may_and_a_browser_without_cookies_may_not_from_
     token = {"Authorization": f"Bearer {callers.tokens['source']}", "Content-Type": "application/cloudevents+json"}
     with browser(settings) as client:
         assert client.post("/api/events/incident-reports", content="{", headers=token).status_code == 400  # a program with a token: no browser
+
+
+def test_an_export_is_written_down_with_who_took_it(public: TestClient, callers: Callers) -> None:
+    for headers in ({}, callers.person("viewer"), {"Authorization": f"Bearer {callers.tokens['viewer']}"}):
+        assert public.get("/api/kpis.csv?lang=vi&area=05443", headers=headers).status_code == 200
+    rows = entries(callers.conn, action="export")
+    assert [(row["actor"], row["role"], row["address"]) for row in rows] == [("a-viewer", "viewer", "10.1.2.3"), ("viewer.an", "viewer", "10.1.2.3"), ("public", "nobody", "10.1.2.3")]
+    assert rows[0]["subject"] == "/api/kpis.csv" and rows[0]["detail"] == {"lang": "vi", "area": "05443"}
+    assert set(rights.ROUTES) >= rights.EXPORTS
 
 
 # -- headers -----------------------------------------------------------------------------------------------------------
