@@ -69,6 +69,7 @@ class Engine:
         self.zone = ZoneInfo(config.timezone)
         self.kpis: dict[str, Kpi] = {kpi.kpi: kpi for kpi in in_use(catalogue, config)}
         self.cadence_s = {feed.feed: feed.cadence_s for feed in config.feeds}
+        self.kept = {feed.feed: feed.retention_days for feed in config.feeds}
         self.groups: dict[str, tuple[str, ...]] = {group.group: tuple(group.communes) for group in config.province.groups}
         for group, codes in self.groups.items():
             for code in codes:
@@ -104,7 +105,7 @@ class Engine:
                 answer = source.answer(self.question(group, spans, at, areas=codes, spark=True))
                 of_reports = [t for kpi in group if kpi.latest for t in _figures(kpi)]
                 said = source.said(of_reports, (spans.spans[0][0], spans.spans[SPARK - 1][1]), codes)
-                looking = _Looking(self, source, at, codes, feeds, said, part)
+                looking = _Looking(self, source, at, known_at, codes, feeds, said, part)
                 found = {kpi.kpi: Values(answer, spans, kpi, without=self.left_out(kpi, feeds, at)) for kpi in group}
                 references = looking.references(group, found, versus)
                 for kpi in group:
@@ -151,7 +152,7 @@ class Engine:
             looked = Windows(spans[:SPARK] if chosen.latest else spans[SPARK - 1 : SPARK])
             answer = source.answer(self.question([chosen], looked, at, by_area=True))
             feeds = source.feeds()
-        if not any(times.as_of for feed, times in feeds.items() if feed in chosen.feeds):
+        if not any(times.as_of for feed, times in feeds.items() if feed in chosen.feeds) or self.gone(chosen, at, known_at) is not None:
             return None
         return _ByCommune(answer, looked, chosen, self.left_out(chosen, feeds, at))
 
@@ -171,7 +172,7 @@ class Engine:
                 for kpi in group:
                     values = Values(answer, spans, kpi, without=self.left_out(kpi, feeds, at), asked=n)
                     last = values.newest(n)
-                    seen = any(times.as_of for feed, times in feeds.items() if feed in kpi.feeds)
+                    seen = any(times.as_of for feed, times in feeds.items() if feed in kpi.feeds) and self.gone(kpi, at) is None
                     known = values.spark()[n - last :] if seen else [None] * last
                     found[kpi.kpi] = History([lo for lo, _ in spans.spans[:last]], [_number(value) for value in known])
         return found
@@ -262,8 +263,14 @@ class Engine:
 
     @property
     def kept_days(self) -> int:
-        """For how many days the raw events of all feeds are kept."""
-        return min((feed.retention_days for feed in self.config.feeds), default=0)
+        """For how many days raw events are kept, of the feeds that keep them longest; of others see `gone`."""
+        return max((feed.retention_days for feed in self.config.feeds), default=0)
+
+    def gone(self, kpi: Kpi, at: datetime, known_at: datetime | None = None) -> int | None:
+        """Return for how many days the KPI's raw events are kept where those of `at` are gone: of then it is not known."""
+        now, moment = self.clock(), at if known_at is None else min(at, known_at)
+        days = min((self.kept[feed] for feed in kpi.feeds), default=0)
+        return days if moment < now - _LIVE and moment < now - timedelta(days=days) else None
 
     def kept_since(self, now: datetime) -> datetime:
         """Return the earliest instant that can be rebuilt."""
@@ -293,7 +300,10 @@ class Engine:
         bucket = values.newest(SPARK)
         lo, hi = values.windows.spans[bucket - 1]
         doubts: list[Words] = []
-        begun = looking.begun(kpi, hi)
+        begun, gone = looking.begun(kpi, hi), self.gone(kpi, at, looking.known_at)
+        if gone is not None:
+            as_of = None
+            doubts.append(Words(f"bản ghi gốc của nguồn này chỉ giữ {gone} ngày", f"raw events of this source are kept for {gone} days"))
         spark: list[_Value] = values.spark() if as_of and begun else [None] * SPARK
         if as_of and not begun:
             doubts.append(looking.before_any(kpi))
@@ -360,9 +370,11 @@ class _Looking:
     """One evaluation's view: the reader, the instant, the part of the province, and what the sources said."""
 
     def __init__(
-        self, engine: Engine, source: Reader, at: datetime, codes: tuple[str, ...] | None, feeds: Mapping[str, FeedTimes], said: Said, part: str | None
-    ) -> None:
-        self.engine, self.source, self.at, self.codes, self.feeds, self.said, self.part = engine, source, at, codes, feeds, said, part
+        self, engine: Engine, source: Reader, at: datetime, known_at: datetime | None, codes: tuple[str, ...] | None, feeds: Mapping[str, FeedTimes], said: Said,
+        part: str | None,
+    ) -> None:  # fmt: skip
+        self.engine, self.source, self.at, self.known_at = engine, source, at, known_at
+        self.codes, self.feeds, self.said, self.part = codes, feeds, said, part
         self.today = local_day(at, engine.zone)
         self._firsts: dict[str, date | None] = {}
 

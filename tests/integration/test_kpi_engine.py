@@ -355,6 +355,19 @@ def test_it_refuses_times_it_cannot_know(engine: Engine, town: Town) -> None:
             engine.evaluate(reader, at=NOW - timedelta(days=2000))
 
 
+def test_of_a_feed_that_keeps_its_events_for_a_shorter_time_nothing_is_known_before(engine: Engine, town: Town) -> None:
+    short = next(feed for feed in engine.config.feeds if feed.retention_days < 60)
+    kpi = next(kpi.kpi for kpi in engine.kpis.values() if short.feed in kpi.feeds)
+    then = NOW - timedelta(days=short.retention_days + 1)
+    town.dossier("a", then - hours(5), opened_at=then - hours(5), area=HERE)
+    with snapshot(town.dsn) as reader:
+        tiles = engine.evaluate(reader, [kpi, "dossiers_received_today"], at=then)
+        assert set(engine.by_area(reader, kpi, then).values()) == {None}
+    assert tiles["dossiers_received_today"].value == 1
+    assert (tiles[kpi].value, tiles[kpi].as_of) == (None, None)
+    assert f"chỉ giữ {short.retention_days} ngày" in tiles[kpi].doubts[0].vi
+
+
 def test_the_explained_sql_run_by_hand_gives_the_tiles_numbers(engine: Engine, town: Town) -> None:
     for i in range(5):
         town.dossier(f"d{i}", NOW - hours(9), due_at=NOW - hours(1), area=HERE)
