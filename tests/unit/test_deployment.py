@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from ioc.cli import app
 from ioc.config import Config
 from ioc.embedded import kafka, timescaledb
+from ioc.rights import PERSON_ROLES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -295,12 +296,27 @@ def test_the_documentation_names_only_variables_there_are() -> None:
 
 
 def test_the_documented_security_options_are_known_to_the_client_and_the_configuration() -> None:
-    from kafka import KafkaProducer
+    from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
-    (block,) = re.findall(r"```yaml\n(.*?)```", DOCS, re.S)
+    from ioc.bus import client_options
+
+    blocks = re.findall(r"```yaml\n(.*?)```", DOCS, re.S)
+    (block,) = (block for block in blocks if block.startswith("broker:"))
     example = yaml.safe_load(block)["broker"]
-    assert Config(broker=example).broker.security == example["security"]
-    assert set(example["security"]) | set(re.findall(r"# (ssl_\w+):", block)) <= set(KafkaProducer.DEFAULT_CONFIG)
+    broker = Config(broker=example).broker
+    assert broker.security == example["security"]
+    options = set(example["security"]) | set(re.findall(r"# (ssl_\w+):", block))
+    assert options <= set(KafkaProducer.DEFAULT_CONFIG) & set(KafkaConsumer.DEFAULT_CONFIG) & set(KafkaAdminClient.DEFAULT_CONFIG)
+    assert client_options(broker).items() >= example["security"].items()  # what producer, consumer and admin client are made with
+    assert client_options(broker)["bootstrap_servers"] == example["bootstrap"].split(",")
+
+
+def test_the_documented_settings_of_accounts_are_what_the_configuration_takes() -> None:
+    blocks = [yaml.safe_load(block)["web"] for block in re.findall(r"```yaml\n(web:.*?)```", DOCS, re.S)]
+    web = Config(web={name: value for block in blocks for name, value in block.items()}).web
+    assert not web.public and web.url.startswith("https://") and web.oidc is not None and set(web.oidc.roles.values()) == set(PERSON_ROLES)
+    nginx = DOCS[DOCS.index("proxy_pass") :]
+    assert "X-Forwarded-Proto $scheme" in nginx and "X-Forwarded-For $remote_addr" in nginx
 
 
 def test_the_documentation_names_the_profiles_of_compose() -> None:
