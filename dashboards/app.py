@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import parse_qs
 
 import dash
@@ -22,10 +22,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from dashboards import files
 from dashboards.context import Context
 from dashboards.document import document
+from dashboards.leaders import changes as changes_page
+from dashboards.leaders import compare as compare_page
 from dashboards.leaders import kpi as kpi_page
 from dashboards.leaders import page as leaders_page
+from dashboards.leaders import search as search_page
 from dashboards.maps.country import svg
 from dashboards.operations import page as operations_page
 from dashboards.state import State, check, read
@@ -34,14 +38,17 @@ from dashboards.wall.scene import Scene
 from dashboards.wall.scene import load as load_scenes
 from dashboards.words import LANGS, Lang, as_lang, say
 from ioc.areas import Areas
+from ioc.clock import Clock, system_clock
 from ioc.config import Config
 from ioc.errors import Unavailable, UserError
 from ioc.kpi.asked import Asked
 from ioc.kpi.catalogue import Catalogue
+from ioc.kpi.changes import Changes
 from ioc.kpi.tile import Tile
 from ioc.live import Made, Maker, Render, Snapshot
 
 _HERE = Path(__file__).parent
+T = TypeVar("T")
 
 
 class Views(Protocol):
@@ -62,9 +69,12 @@ class Questions(Protocol):
 
     def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]: ...
     def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]: ...
+    def changes(self) -> Changes: ...
 
 
-def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catalogue: Catalogue, desk: Questions) -> dash.Dash:
+def create(
+    api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catalogue: Catalogue, desk: Questions, clock: Clock = system_clock
+) -> dash.Dash:
     """Put the pages on `api`, register their views with `hub`, and return the Dash application. `desk`: ioc.kpi.desk.Desk.
 
     Raises `UserError` when a scene or the boundaries cannot be used.
@@ -73,6 +83,7 @@ def create(api: fastapi.FastAPI, config: Config, hub: Views, areas: Areas, catal
     scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis, {feed.feed for feed in config.feeds}, context.parts)
     _serve_static(api, context)
     _office(api, context, hub, desk)
+    files.serve(api, context, desk, clock)
     app = dash.Dash(
         "dashboards",
         server=api,
@@ -177,20 +188,24 @@ def _office(api: fastapi.FastAPI, context: Context, hub: Views, desk: Questions)
     """Serve the pages of offices as plain documents."""
 
     def office(request: Request) -> Response:
-        page = filled(page_at(request.url.path, request.url.query, context, {}), context, hub, desk)
+        page = filled(page_at(request.url.path, request.url.query, context, {}, desk), context, hub, desk)
         lang: Lang = "en" if getattr(page, "lang", "vi") == "en" else "vi"
         return HTMLResponse(document(page, f"IOC {context.province(lang)}", lang), headers={"Cache-Control": "no-store"})
 
-    for path in ("/", "/kpi/{kpi}", "/operations"):
+    for path in ("/", "/kpi/{kpi}", "/compare", "/changes", "/search", "/operations"):
         api.add_api_route(path, office, methods=["GET"], include_in_schema=False)
 
 
-def page_at(path: str, search: str | None, context: Context, scenes: Mapping[str, Scene]) -> Component:
-    """Return the page at an address: the frames of DESIGN's four addresses, or one that says there is none or why not."""
+def page_at(path: str, search: str | None, context: Context, scenes: Mapping[str, Scene], desk: Questions | None = None) -> Component:
+    """Return the page at an address, or one that says there is none or why not. `desk`: whom to ask; None: who may not read."""
     try:
-        state = read(search, context)
+        return _page_at(path, search, context, scenes, desk)
     except UserError as exc:
         return _refusal(str(exc), as_lang(parse_qs((search or "").lstrip("?")).get("lang", [None])[0], context.config.language))
+
+
+def _page_at(path: str, search: str | None, context: Context, scenes: Mapping[str, Scene], desk: Questions | None) -> Component:
+    state = read(search, context)
     lang = state.lang
     at = parse_qs((search or "").lstrip("?"), keep_blank_values=True).get("at", [None])[0]  # an earlier moment, asked of the wall
     parts = [part for part in path.split("/") if part]
@@ -203,9 +218,23 @@ def page_at(path: str, search: str | None, context: Context, scenes: Mapping[str
             return wall_page.layout(list(scenes.values()), context, lang, at)
         case ["wall", name] if name in scenes:
             return wall_page.layout([scenes[name]], context, lang, at)
+        case ["compare"]:
+            return compare_page.layout(context, state, _answer(lambda: compare_page.compare(context, state, desk) if desk else None))
+        case ["changes"]:
+            return changes_page.layout(context, state, _answer(lambda: desk.changes() if desk else None))
+        case ["search"]:
+            return search_page.layout(context, state)
         case ["kpi", kpi]:
             return kpi_page.layout(kpi, context, state)
     return _refusal(say("page.unknown", lang), lang)
+
+
+def _answer(ask: Callable[[], T]) -> T | None:
+    """Return an answer, None while the database is away."""
+    try:
+        return ask()
+    except Unavailable:
+        return None
 
 
 def _refusal(why: str, lang: Lang) -> Component:

@@ -68,7 +68,7 @@ def _pieces(node: Any) -> Iterable[str]:
 
 
 def _attributes(props: dict[str, Any]) -> Iterable[str]:
-    for name, value in props.items():
+    for name, value in sorted(props.items()):  # Dash keeps them in no order
         if name == "children" or value is None or value is False:
             continue
         written = _NAMES.get(name, name.lower())

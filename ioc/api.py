@@ -200,16 +200,21 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
     ) -> Response:
         return _json(list(tiles(names, area, at, known_at, period, versus).values()))
 
-    @app.get("/api/kpis.{form}", summary="All KPIs as a table: csv (UTF-8, semicolons) or xlsx")
-    def exported(
-        form: Literal["csv", "xlsx"], lang: Literal["vi", "en"] = "vi", area: str | None = None, period: str | None = None, at: str | None = None,
-        known_at: str | None = None, versus: Versus | None = None,
-    ) -> Response:  # fmt: skip
-        found = list(tiles(names, area, at, known_at, period, versus).values())
-        rows = export.table(found, parts.engine.zone, lang)
-        body = export.as_csv(rows, lang) if form == "csv" else export.as_xlsx(rows, "KPI")
-        name = f"ioc-{(_moment(at, 'at') or parts.clock()).astimezone(parts.engine.zone):%Y%m%d-%H%M}.{form}"
-        return Response(body, media_type=_EXPORTED[form], headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"})
+    def exported_as(form: str) -> Callable[..., Response]:
+        def exported(
+            lang: Literal["vi", "en"] = "vi", area: str | None = None, period: str | None = None, at: str | None = None, known_at: str | None = None,
+            versus: Versus | None = None,
+        ) -> Response:  # fmt: skip
+            found = list(tiles(names, area or None, at, known_at, period, versus).values())
+            rows = export.table(found, parts.engine.zone, lang)
+            body = export.as_csv(rows, lang) if form == "csv" else export.as_xlsx(rows, "KPI")
+            name = f"ioc-{(_moment(at, 'at') or parts.clock()).astimezone(parts.engine.zone):%Y%m%d-%H%M}.{form}"
+            return Response(body, media_type=_EXPORTED[form], headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"})
+
+        return exported
+
+    for form in _EXPORTED:  # each its own path: the pages add another form
+        app.add_api_route(f"/api/kpis.{form}", exported_as(form), methods=["GET"], summary=f"All KPIs as a table: {form}", name=f"kpis_{form}")
 
     @app.get("/api/kpis/{kpi}", summary="One KPI by the tile contract")
     def one_kpi(

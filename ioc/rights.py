@@ -59,7 +59,15 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /api/kpis/{kpi}/explain": "show",
     "GET /api/kpis/{kpi}/restatements": "show",
     "GET /api/kpis/{kpi}/agencies": "show",
-    "GET /api/kpis.{form}": "read",
+    "GET /api/kpis.csv": "read",
+    "GET /api/kpis.xlsx": "read",
+    "GET /api/kpis.pdf": "read",
+    "GET /api/kpis/{kpi}/areas.csv": "read",
+    "GET /api/kpis/{kpi}/areas.xlsx": "read",
+    "GET /api/kpis/{kpi}/areas.pdf": "read",
+    "GET /api/compare.csv": "read",
+    "GET /api/compare.xlsx": "read",
+    "GET /api/compare.pdf": "read",
     "GET /api/dead-letters": "read",
     "GET /api/doubts": "read",
     "POST /api/events/{feed}": "post",
@@ -74,6 +82,9 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /map/country.svg": "show",
     "GET /": "show",
     "GET /kpi/{kpi}": "show",
+    "GET /compare": "show",
+    "GET /changes": "show",
+    "GET /search": "show",
     "GET /operations": "read",
     "GET {path:path}": "page",
     "GET /_dash-component-suites/{package_name}/{fingerprinted_path:path}": "open",
@@ -100,7 +111,7 @@ ROUTES: dict[str, Access | Literal["page"]] = {
 }
 
 # What takes figures away as a file: each is written into the audit log, by the gate.
-EXPORTS: frozenset[str] = frozenset({"GET /api/kpis.{form}"})
+EXPORTS: frozenset[str] = frozenset(route for route in ROUTES if route.endswith((".csv", ".xlsx", ".pdf")))
 
 # The pages Dash draws, by how their path begins (the first line that fits counts).
 PAGES: tuple[tuple[str, Access], ...] = (

@@ -42,7 +42,7 @@ def build(config: Config, clock: Clock = system_clock, problem: Callable[[], str
     app = api.create(parts)
     forms = AccountPages(Context(config, units, kpis, hub.version))
     signin.add(app, parts, FrontDesk(config, pool, clock), forms)  # before Dash, which answers whatever is left
-    screens = pages.create(app, config, hub, units, kpis, Desk(engine, pool))
+    screens = pages.create(app, config, hub, units, kpis, Desk(engine, pool), clock)
     gate.put(app, parts, forms, api.content_policy(screens.csp_hashes()))
     return app
 

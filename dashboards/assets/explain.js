@@ -58,7 +58,21 @@
     if (list.childElementCount) parts.push(list);
     if ((found.doubts || []).length) parts.push(folded(words.doubts + ": " + found.doubts.length, [node("ul", found.doubts.map((item) => node("li", item.subject + ": " + item.doubt)))]));
     if (formula.sql) parts.push(folded(words.sql, [node("pre", formula.sql), formula.parameters ? node("pre", JSON.stringify(formula.parameters, null, 1)) : ""]));
+    if (found.restatements && found.restatements.length) parts.push(folded(words.restated + " (" + found.restatements.length + ")", [restated(found.restatements, words, lang, number, times(lang, zone))]));
     return parts;
+  }
+
+  // Each time a published value changed: of which period, when, what it was, what it is, why.
+  function restated(items, words, lang, number, moment) {
+    const value = (v) => (v === null || v === undefined ? "–" : number.format(v));
+    const heads = [words.of_period, words.time, words.was, words.became, words.why].map((word) => node("th", word));
+    const rows = items.map((item) =>
+      node("tr", [
+        node("td", item.first === item.last ? day(item.first) : day(item.first) + " – " + day(item.last)), node("td", moment(item.restated_at), "time"),
+        node("td", value(item.was), "number"), node("td", value(item.became), "number"), node("td", (item.why && item.why[lang]) || item.reason),
+      ])
+    );
+    return node("div", node("table", [node("thead", node("tr", heads)), node("tbody", rows)], "table"), "scroll");
   }
 
   const day = (text) => text.slice(0, 10).split("-").reverse().join("/");

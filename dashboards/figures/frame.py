@@ -28,6 +28,7 @@ def page(content: list[Component], context: Context, state: State, *, view: str,
                         [html.Span(context.province(lang), className="province"), html.Span(say("centre", lang), className="centre")],
                         className="brand",
                     ),
+                    html.Div(className="search", **{"data-search": say("search", lang), "data-lang": lang, "data-value": state.get("q")}),
                     html.Nav(_menu(state, current, path), **{"aria-label": say("nav.menu", lang)}),
                     header.clock(lang, context.config.timezone),
                 ],
@@ -46,7 +47,9 @@ def _menu(state: State, current: str, path: str) -> list[Component]:
     lang = state.lang
     other: Lang = "en" if lang == "vi" else "vi"
     who = rights.current()
-    entries = [(name, say(f"nav.{name}", lang), href) for name, href in (("leaders", state.href("/")), ("operations", f"/operations?lang={lang}"), ("wall", f"/wall?lang={lang}"))]
+    entries = [(name, say(f"nav.{name}", lang), href) for name, href in (
+        ("leaders", state.href("/")), ("compare", state.href("/compare", area="")), ("changes", f"/changes?lang={lang}"), ("operations", f"/operations?lang={lang}"), ("wall", f"/wall?lang={lang}"),
+    )]  # fmt: skip
     if rights.may(who, "administer"):
         entries.append(("users", say("nav.users", lang), f"/admin/users?lang={lang}"))
     if who.kind == "person":

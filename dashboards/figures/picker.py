@@ -19,8 +19,8 @@ from dashboards.words import Lang, pick, say
 PERIODS: tuple[str, ...] = ("", "week", "month", "quarter", "year", "ytd")
 
 
-def picker(path: str, state: State, context: Context, periods: Sequence[str] = PERIODS) -> Component:
-    """Return the row that changes area and period; every choice is an address."""
+def picker(path: str, state: State, context: Context, periods: Sequence[str] = PERIODS, area: bool = True) -> Component:
+    """Return the row that changes period and (`area`) area; every choice is an address."""
     lang = state.lang
     known = state.period in (*PERIODS, "today", "day")
     links = [
@@ -33,7 +33,7 @@ def picker(path: str, state: State, context: Context, periods: Sequence[str] = P
     ]
     form = {
         "action": path, "lang": lang, "area": state.area, "period": state.period if not known else "", "more": dict(state.more),
-        "areas": choices(context, lang), "words": {name: say(f"picker.{name}", lang) for name in ("area", "from", "to", "show", "days")},
+        "areas": choices(context, lang) if area else [], "words": {name: say(f"picker.{name}", lang) for name in ("area", "from", "to", "show", "days")},
         "keep": state.period if known else "",
     }  # fmt: skip
     return html.Div(
@@ -43,6 +43,18 @@ def picker(path: str, state: State, context: Context, periods: Sequence[str] = P
         ],
         className="picker",
     )
+
+
+def chooser(path: str, state: State, context: Context, kpis: Sequence[str], areas: Sequence[str], most: int) -> Component:
+    """Return the form that chooses indicators (at most `most`) and areas (none: all) side by side."""
+    lang = state.lang
+    form = {
+        "action": path, "lang": lang, "period": state.period, "kpis": list(kpis), "areas": list(areas), "most": most,
+        "themes": [(pick(theme.title, lang), [[kpi, pick(context.kpis[kpi].title, lang)] for kpi in of_theme]) for theme, of_theme in context.themes],
+        "parts": choices(context, lang)[1:],
+        "words": {name: say(f"picker.{name}", lang) for name in ("kpis", "areas", "show")},
+    }  # fmt: skip
+    return html.Div(className="chooser", **{"data-chooser": json.dumps(form, ensure_ascii=False)})
 
 
 def choices(context: Context, lang: Lang) -> list[tuple[str, list[list[str]]]]:

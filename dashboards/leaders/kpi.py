@@ -89,6 +89,7 @@ def _up(path: str, context: Context, state: State) -> list[Component]:
 
 _EXPLAINED = (
     "numerator", "denominator", "watch", "alarm", "target", "version", "since", "sql", "time", "feed", "subject", "data", "unavailable", "raw", "no_events", "doubts",
+    "restated", "was", "became", "why", "of_period",
 )  # fmt: skip
 
 

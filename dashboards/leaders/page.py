@@ -13,7 +13,7 @@ from dashboards.figures.numbers import in_words, signed
 from dashboards.figures.parts import props_of, shape, to_json
 from dashboards.figures.picker import part_name, picker
 from dashboards.figures.tile import empty_tile, tile, tile_id, titled
-from dashboards.state import State
+from dashboards.state import State, address
 from dashboards.words import Lang, pick, say
 from ioc.kpi.catalogue import Theme
 from ioc.kpi.tile import STATES, Tile
@@ -21,6 +21,7 @@ from ioc.live import FeedView, Props, Render, Snapshot
 
 MOST = 8  # values that need attention, named at the top; the others are counted
 VIEW = "leaders"
+FORMS = ("csv", "xlsx", "pdf")
 
 
 def view_name(state: State) -> str:
@@ -44,9 +45,9 @@ def layout(context: Context, state: State) -> Component:
     return frame.page(content, context, state, view=view_name(state), path="/", current="leaders")
 
 
-def exports(path: str, state: State, forms: Sequence[str] = ("csv", "xlsx", "pdf")) -> Component:
-    """Links to what is on the screen, as files."""
-    links = [html.A(form.upper(), href=state.href(f"{path}.{form}"), download="") for form in forms]
+def exports(path: str, state: State, keep: bool = False) -> Component:
+    """Links to what is on the screen, as files. `keep`: with everything the address says."""
+    links = [html.A(form.upper(), href=address(f"{path}.{form}", state) if keep else state.href(f"{path}.{form}"), download="") for form in FORMS]
     return html.P([say("leaders.export", state.lang), *links], className="exports")
 
 

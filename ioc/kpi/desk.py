@@ -5,27 +5,34 @@ Every answer is of one instant of the database. Raises `Unavailable` while the d
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from ioc.clock import local_day
 from ioc.errors import Unavailable
+from ioc.kpi import changes
 from ioc.kpi.asked import Asked, period_of
+from ioc.kpi.changes import Changes
 from ioc.kpi.engine import Engine
 from ioc.kpi.tile import Tile
 from ioc.store.reader import Reader, snapshot
 
 T = TypeVar("T")
 Values = dict[str, "float | None"]
+_KEPT = timedelta(minutes=1)  # an answer about yesterday is rebuilt from raw events: not for every reader anew
 
 
 class Desk:
     def __init__(self, engine: Engine, pool: ConnectionPool[psycopg.Connection[Any]]) -> None:
         self.engine = engine
         self._pool = pool
+        self._lock = threading.Lock()
+        self._changes: Changes | None = None
 
     def tiles(self, asked: Asked, kpis: Iterable[str] | None = None, at: datetime | None = None) -> dict[str, Tile]:
         """Return the tiles of `kpis` (None: all in use) of an area and period, as of `at` (None: now)."""
@@ -36,6 +43,32 @@ class Desk:
         now = self.engine.clock()
         named, days = period_of(period)
         return self._ask(lambda reader: self.engine.by_area(reader, kpi, now, days=days, period=named))
+
+    def changes(self) -> Changes:
+        """Return what changed since this time yesterday; asked again within a minute, the same answer."""
+        with self._lock:
+            now = self.engine.clock()
+            if self._changes is None or now - self._changes.now > _KEPT:
+                self._changes = self._ask(lambda reader: self._compare(reader, now))
+            return self._changes
+
+    def _compare(self, reader: Reader, now: datetime) -> Changes:
+        engine = self.engine
+        since = now - timedelta(days=1)
+        yesterday = local_day(since, engine.zone)
+        daily = [kpi.kpi for kpi in engine.kpis.values() if kpi.period == "day"]
+        times = reader.feeds()
+        silent = [
+            changes.Silent(feed, state, times[feed].as_of if feed in times else None)
+            for feed, state in engine.feed_states(times, now).items()
+            if state in ("stale", "lost")
+        ]
+        return Changes(
+            now, since,
+            changes.statuses(engine.evaluate(reader, at=now), engine.evaluate(reader, at=since)),
+            changes.moves(engine.evaluate(reader, daily, at=now, days=(yesterday, yesterday)).values()),
+            silent,
+        )  # fmt: skip
 
     def _tiles(self, reader: Reader, asked: Asked, kpis: Iterable[str] | None, at: datetime) -> dict[str, Tile]:
         period, days = period_of(asked.period)

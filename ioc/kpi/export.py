@@ -18,8 +18,10 @@ import openpyxl
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
+from ioc.errors import UserError
 from ioc.kpi.tile import Tile
 
+SHEET_ROWS = 100_000  # a workbook is built in memory; what is larger is no table for people
 Language: TypeAlias = Literal["vi", "en"]
 Cell: TypeAlias = str | float | int | datetime | date | None
 
@@ -85,7 +87,9 @@ def _text(cell: Cell, language: Language) -> str:
 
 
 def as_xlsx(rows: list[list[Cell]], title: str) -> bytes:
-    """Return a workbook with one sheet; numbers, dates and times are what they are."""
+    """Return a workbook with one sheet; numbers, dates and times are what they are. Raise `UserError` for more rows than fit."""
+    if len(rows) > SHEET_ROWS:
+        raise UserError(f"{len(rows)} rows do not fit a spreadsheet, which holds {SHEET_ROWS}; ask for CSV, or for fewer areas or days")
     book, made = openpyxl.Workbook(), io.BytesIO()
     sheet = book.create_sheet(title[:31], 0)
     del book["Sheet"]

@@ -13,6 +13,7 @@ from ioc import areas as areas_module
 from ioc.config import Config, load
 from ioc.kpi.catalogue import Catalogue, Kpi, in_use
 from ioc.kpi.catalogue import load as load_catalogue
+from ioc.kpi.changes import Changes, Silent, moves, statuses
 from ioc.kpi.tile import Delta, History, Period, Quality, State, Target, Tile
 from ioc.live import FeedView, Point, Snapshot, TickerItem, Words
 
@@ -150,6 +151,17 @@ def feeds(conf: Config, now: datetime, states: dict[str, State]) -> list[FeedVie
             )
         )
     return views
+
+
+def changes(shown: Snapshot) -> Changes:
+    """A status that got worse, one that got better, a day far from its weekday, a silent feed."""
+    tiles = shown.tiles
+    then = {name: msgspec.structs.replace(t, status="good" if t.status == "watch" else "watch" if t.status == "alarm" else t.status) for name, t in tiles.items()}
+    then["incidents_on_time_rate"] = msgspec.structs.replace(then["incidents_on_time_rate"], status="alarm", value=78.5)
+    yesterday = Period(DAY - timedelta(days=1), DAY, complete=True)
+    day = [msgspec.structs.replace(tiles["emergency_encounters_today"], period=yesterday, spark=[*[60.0] * 13, 96.0])]
+    silent = [Silent(f.feed, f.state, f.as_of) for f in shown.feeds if f.state in ("stale", "lost")]
+    return Changes(shown.now, shown.now - timedelta(days=1), statuses(tiles, then), moves(day), silent)
 
 
 def events(now: datetime) -> list[TickerItem]:

@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from dashboards.app import create
 from ioc import __version__
 from ioc.config import Config
 from ioc.kpi.asked import Asked
+from ioc.kpi.changes import Changes
 from ioc.kpi.tile import Tile
 from ioc.live import Maker, Render, Snapshot, View, Viewer, iso, pump
 from ioc.playback import Job, Known, Playback
@@ -69,12 +70,16 @@ class Screens:
             self.add_view(name, *made)
         return self.views.get(name)
 
-    def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]:
+    def tiles(self, asked: Asked, kpis: Collection[str] | None = None) -> dict[str, Tile]:
         """As ioc.kpi.desk.Desk.tiles: what the test put into the snapshot."""
-        return self.snapshot.parts.get(str(asked), {}) if any(asked) else self.snapshot.tiles
+        found = self.snapshot.parts.get(str(asked), {}) if any(asked) else self.snapshot.tiles
+        return {kpi: tile for kpi, tile in found.items() if kpis is None or kpi in kpis}
 
     def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]:
         return self.snapshot.by_area.get(str(Asked(kpi, period)), {})
+
+    def changes(self) -> Changes:
+        return province.changes(self.snapshot)
 
     def clock(self) -> datetime:
         return self.snapshot.now
@@ -87,7 +92,7 @@ class Screens:
     def start(self) -> Screens:
         api = FastAPI(docs_url=None, redoc_url=None)
         self._routes(api)
-        create(api, self.config, self, province.AREAS, province.catalogue(), self)
+        create(api, self.config, self, province.AREAS, province.catalogue(), self, clock=self.clock)
         self._server = uvicorn.Server(uvicorn.Config(api, host="127.0.0.1", port=self.port, log_level="warning", ws="websockets-sansio"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()

@@ -200,13 +200,13 @@ def test_w01_it_can_be_read_from_where_the_viewers_stand(open_page: OpenPage, sc
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])
-@pytest.mark.parametrize("path", ["/", "/operations", "/kpi/dossiers_on_time_rate", "/kpi/incidents_open"])
+@pytest.mark.parametrize("path", ["/", "/operations", "/kpi/dossiers_on_time_rate", "/kpi/incidents_open", "/compare", "/changes", "/search?q=ho so"])
 def test_it_fits_the_pages_on_phone_tablet_and_desktop(open_page: OpenPage, screens: Screens, path: str, lang: str) -> None:
     screens.dead_letters = [
         {"feed": "health", "cause": "out_of_scope", "message": "Patient is a person: never read", "field": "resourceType", "repair": "", "times": 127, "last_at": "2026-11-20T07:30:00Z"}
     ]
     screens.doubts = [DOUBT]
-    page = open_page(f"{path}?lang={lang}")
+    page = open_page(f"{path}{'&' if '?' in path else '?'}lang={lang}", wait=path.startswith(("/?", "/kpi", "/operations")) or path == "/")
     for width, height in [(390, 844), (820, 1180), (1920, 1080)]:
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -265,6 +265,23 @@ def test_the_picker_writes_area_and_days_into_the_address(open_page: OpenPage, s
     page.locator("input[type=date]").last.fill("2026-11-15")
     page.locator(".picker-days button").click()
     page.wait_for_url("**/?lang=vi&area=song-cong&period=2026-11-01..2026-11-15")
+
+
+def test_slash_leads_to_the_search_and_a_name_without_diacritics_to_its_page(open_page: OpenPage, screens: Screens) -> None:
+    page = open_page("/?lang=vi")
+    page.keyboard.press("/")
+    page.keyboard.type("ho so dung han")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?*")
+    page.locator("[data-found=kpi]").first.click()
+    expect(page.locator("h1")).to_have_text("Tỷ lệ hồ sơ giải quyết đúng hạn")
+
+
+def test_a_column_of_the_comparison_is_sorted_by_its_head(open_page: OpenPage, screens: Screens) -> None:
+    page = open_page("/compare?lang=vi&kpis=incidents_open&areas=05443,05455", wait=False)
+    page.locator("thead th a").first.click()
+    page.wait_for_url("**sort=-incidents_open*")
+    expect(page.locator("th[aria-sort=descending]")).to_have_count(1)
 
 
 def test_tiles_of_a_row_are_of_one_height(open_page: OpenPage, screens: Screens) -> None:

@@ -1,0 +1,187 @@
+"""What is on a leaders' page as a file: CSV, XLSX and PDF of the overview, a KPI's page and a comparison.
+
+Numbers in CSV and XLSX are the tile's, nothing rounded; a PDF says what the screen says, word for word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+import fastapi
+from fastapi import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboards.context import Context
+from dashboards.figures.numbers import clock_time_s, in_words, number, period_words, signed
+from dashboards.figures.picker import part_name
+from dashboards.figures.tile import titled
+from dashboards.leaders import compare as compare_page
+from dashboards.pdf import Paper, Part, Table, as_pdf
+from dashboards.state import State, read
+from dashboards.words import Lang, pick, say
+from ioc.kpi.export import Cell, as_csv, as_xlsx
+from ioc.kpi.tile import Tile
+from ioc.kpi.words import in_words as formula_in_words
+
+TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pdf": "application/pdf",
+}
+
+
+class Questions(compare_page.Questions, Protocol):
+    pass
+
+
+def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callable[[], datetime]) -> None:
+    """Add the files to the application."""
+
+    def asked(request: Request) -> State:
+        return read(request.url.query, context)
+
+    def answer(body: bytes, form: str, name: str) -> Response:
+        stamp = f"{clock().astimezone(context.zone):%Y%m%d-%H%M}"
+        return Response(body, media_type=TYPES[form], headers={"Content-Disposition": f'attachment; filename="{name}-{stamp}.{form}"', "Cache-Control": "no-store"})
+
+    def overview(request: Request) -> Response:
+        return answer(as_pdf(overview_paper(context, asked(request), desk, clock())), "pdf", "ioc")
+
+    def areas_as(form: str) -> Callable[[str, Request], Response]:
+        def areas(kpi: str, request: Request) -> Response:
+            state = asked(request)
+            if kpi not in context.kpis:
+                raise HTTPException(404, f"no KPI is called {kpi!r}; see /api/kpis")
+            if form == "pdf":
+                return answer(as_pdf(kpi_paper(kpi, context, state, desk, clock())), form, kpi)
+            return answer(_sheet(areas_table(kpi, context, state, desk), form, state.lang, kpi), form, kpi)
+
+        return areas
+
+    def compared_as(form: str) -> Callable[[Request], Response]:
+        def compared(request: Request) -> Response:
+            state = asked(request)
+            found = compare_page.compare(context, state, desk)
+            if form == "pdf":
+                return answer(as_pdf(compare_paper(found, context, state, clock())), form, "compare")
+            return answer(_sheet(compare_table(found, context, state), form, state.lang, "compare"), form, "compare")
+
+        return compared
+
+    api.add_api_route("/api/kpis.pdf", overview, methods=["GET"], summary="All KPIs on A4; ?lang=, area=, period= as on the page")
+    for form in TYPES:
+        api.add_api_route(f"/api/kpis/{{kpi}}/areas.{form}", areas_as(form), methods=["GET"], summary=f"One KPI and its communes as {form}")
+        api.add_api_route(f"/api/compare.{form}", compared_as(form), methods=["GET"], summary=f"Areas compared as {form}; ?kpis=a,b&areas=c,d&sort=-a")
+
+
+def _sheet(rows: list[list[Cell]], form: str, lang: Lang, title: str) -> bytes:
+    return as_csv(rows, lang) if form == "csv" else as_xlsx(rows, title)
+
+
+# What a tile says, word for word as the screen does.
+
+
+def shown_value(t: Tile, lang: Lang) -> str:
+    if t.as_of is None:
+        return say("no_data", lang)
+    if t.value is None:
+        return say("not_computable", lang)
+    text = in_words(t.value, t.unit, lang, t.decimals)
+    return say(t.qualifier, lang, value=text) if t.qualifier in ("at_least", "at_most", "about") else text
+
+
+def shown_period(t: Tile, context: Context, lang: Lang) -> str:
+    if t.kind == "count_now":
+        return say("now", lang)
+    start, end = (at.astimezone(context.zone).date() for at in (t.period.start, t.period.end))
+    words = period_words(start, end, lang)
+    return words if t.period.complete else say("so_far", lang, period=words)
+
+
+def _row(t: Tile, context: Context, now: datetime, lang: Lang) -> list[str]:
+    parts = f" ({number(t.numerator, lang)}/{number(t.denominator, lang)})" if t.kind == "ratio" and t.numerator is not None and t.denominator is not None else ""
+    change = signed(t.delta.value, t.unit, lang, t.decimals) if t.delta and t.value is not None else ""
+    target = in_words(t.target.value, t.unit, lang, t.decimals) if t.target else ""
+    status = say(f"status.{t.status}", lang) if t.status != "unknown" and t.value is not None else ""
+    return [titled(t, lang), shown_value(t, lang) + parts, change, target, status, shown_period(t, context, lang), clock_time_s(t.as_of, now, context.zone, lang), f"v{t.formula_version}"]
+
+
+def _head(lang: Lang) -> list[str]:
+    return [say(f"paper.{name}", lang) for name in ("indicator", "value", "change", "target", "status", "period", "as_of", "version")]
+
+
+def _about(context: Context, state: State, now: datetime, tiles: Mapping[str, Tile]) -> list[str]:
+    lang = state.lang
+    newest = max((t.as_of for t in tiles.values() if t.as_of), default=None)
+    local = now.astimezone(context.zone)
+    return [
+        say("paper.asked", lang, area=part_name(state.area, context, lang), period=say(f"period.{state.period or 'own'}", lang) if "-" not in state.period else state.period.replace("..", " – ")),
+        say("paper.as_of_line", lang, as_of=clock_time_s(newest, now, context.zone, lang) or say("no_data", lang), made=f"{local:%H:%M %d/%m/%Y}"),
+    ]
+
+
+def _foot(context: Context, lang: Lang) -> str:
+    return f"{context.province(lang)} · {say('centre', lang)}"
+
+
+def overview_paper(context: Context, state: State, desk: Questions, now: datetime) -> Paper:
+    lang = state.lang
+    tiles = desk.tiles(state.asked)
+    parts = [
+        Part(pick(theme.title, lang), table=Table(_head(lang), [_row(tiles[kpi], context, now, lang) for kpi in kpis if kpi in tiles], (58, 46, 26, 22, 18, 36, 22, 10), (1, 2, 3)))
+        for theme, kpis in context.themes
+    ]
+    return Paper(say("leaders.title", lang), _about(context, state, now, tiles), parts, _foot(context, lang), wide=True)
+
+
+def kpi_paper(kpi: str, context: Context, state: State, desk: Questions, now: datetime) -> Paper:
+    lang = state.lang
+    found = context.kpis[kpi]
+    tiles = desk.tiles(state.asked, [kpi])
+    titles = {feed.feed: feed.title for feed in context.config.feeds}
+    words = formula_in_words(found, titles)  # type: ignore[arg-type] # a feed's title has both languages, as Words
+    ranked = sorted(((value, code) for code, value in desk.by_area(kpi, state.period).items() if value is not None), key=lambda pair: (-pair[0], pair[1]))
+    rows = [[part_name(code, context, lang), in_words(value, found.unit, lang, found.decimals)] for value, code in ranked]
+    parts = [
+        Part(sentences=[pick(found.description, lang)], table=Table(_head(lang), [_row(t, context, now, lang) for t in tiles.values()], (58, 46, 26, 22, 18, 36, 22, 10), (1, 2, 3))),
+        Part(say("kpi.explain", lang), [pick(words, lang), f"{say('kpi.version', lang)} {found.version}, {say('kpi.since', lang)} {found.since:%d/%m/%Y}"]),
+        Part(say("kpi.ranking", lang), table=Table([say("picker.area", lang), say("paper.value", lang)], rows, (3, 1), (1,))),
+    ]
+    return Paper(pick(found.title, lang), _about(context, state, now, tiles), parts, _foot(context, lang), wide=True)
+
+
+def areas_table(kpi: str, context: Context, state: State, desk: Questions) -> list[list[Cell]]:
+    """The province (or the area asked for) and every commune: a row each."""
+    lang = state.lang
+    t = desk.tiles(state.asked, [kpi])[kpi]
+    start, end, as_of = (at.astimezone(context.zone).replace(tzinfo=None, microsecond=0) if at else None for at in (t.period.start, t.period.end, t.as_of))
+    head: list[Cell] = [say(f"paper.{name}", lang) for name in ("code", "area", "value", "unit", "from", "to", "as_of", "version")]
+    values: list[tuple[str, float | None]] = [(state.area or context.areas.province, t.value if t.as_of else None), *desk.by_area(kpi, state.period).items()]
+    rows: list[list[Cell]] = [[code, part_name(code, context, lang), value, t.unit, start, end, as_of, t.formula_version] for code, value in values]
+    return [head, *rows]
+
+
+def compare_table(found: compare_page.Comparison, context: Context, state: State) -> list[list[Cell]]:
+    """A row an area, a column an indicator; units, as-of and versions below."""
+    lang = state.lang
+    tiles = list(found.tiles.values())
+    local = [t.as_of.astimezone(context.zone).replace(tzinfo=None, microsecond=0) if t.as_of else None for t in tiles]
+    rows: list[list[Cell]] = [[say("paper.code", lang), say("paper.area", lang), *(titled(t, lang) for t in tiles)]]
+    rows += [[row.area or context.areas.province, part_name(row.area, context, lang), *row.values.values()] for row in found.rows]
+    return [*rows, ["", say("paper.unit", lang), *(t.unit for t in tiles)], ["", say("paper.as_of", lang), *local], ["", say("paper.version", lang), *(t.formula_version for t in tiles)]]
+
+
+def compare_paper(found: compare_page.Comparison, context: Context, state: State, now: datetime) -> Paper:
+    lang = state.lang
+    heads = [say("paper.area", lang), *(f"{titled(t, lang)}\n{compare_page.of_when(t, context, state)}" for t in found.tiles.values())]
+    rows = [
+        [part_name(row.area, context, lang), *("–" if value is None else in_words(value, found.tiles[kpi].unit, lang, found.tiles[kpi].decimals) for kpi, value in row.values.items())]
+        for row in found.rows
+    ]
+    table = Table(heads, rows, (2, *(2 for _ in found.tiles)), range(1, len(heads)))
+    return Paper(say("compare.title", lang), _about(context, state, now, found.tiles), [Part(table=table)], _foot(context, lang), wide=len(found.tiles) > 3)
+
+

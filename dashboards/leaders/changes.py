@@ -1,0 +1,80 @@
+"""What changed since yesterday: statuses, values far from the same weekday, feeds that fell silent; each a link to its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards.context import Context
+from dashboards.figures import frame
+from dashboards.figures.numbers import clock_time, in_words, period_words, plain, signed
+from dashboards.figures.parts import shape, state_chip, status_chip
+from dashboards.figures.tile import titled
+from dashboards.state import State
+from dashboards.words import Lang, pick, say
+from ioc.kpi.changes import Change, Changes, Silent
+from ioc.kpi.tile import Status
+
+
+def layout(context: Context, state: State, found: Changes | None) -> Component:
+    """Return the page; without an answer (the database is away) it says so."""
+    lang = state.lang
+    head = html.H1(say("changes.title", lang))
+    if found is None:
+        content: list[Component] = [html.Div(head, className="page-title"), html.P(say("page.away", lang), className="notice")]
+        return frame.page(content, context, state, view="", path="/changes", current="changes")
+    since = say("changes.since", lang, then=_time(found, context, lang, then=True), now=_time(found, context, lang))
+    day = (found.now - timedelta(days=1)).astimezone(context.zone).date()
+    moved = say("changes.moves", lang, day=period_words(day, day + timedelta(days=1), lang))
+    content = [
+        html.Div([head, html.P(since, className="description")], className="page-title"),
+        _section(say("changes.statuses", lang), [_status(c, state) for c in found.statuses], lang),
+        _section(moved, [_move(c, state) for c in found.moves], lang),
+        _section(say("changes.silent", lang), [_silent(s, found, context, lang) for s in found.silent], lang),
+        html.P(say("changes.rules", lang), className="rank-none"),
+    ]
+    return frame.page(content, context, state, view="", path="/changes", current="changes")
+
+
+def _time(found: Changes, context: Context, lang: Lang, then: bool = False) -> str:
+    at = (found.since if then else found.now).astimezone(context.zone)
+    return f"{at:%H:%M} {at:%d/%m}"
+
+
+def _section(title: str, rows: Sequence[Component], lang: Lang) -> Component:
+    content = list(rows) or [html.P(say("changes.none", lang), className="rank-none")]
+    return html.Section([html.H2([title, html.Span(str(len(rows)), className="count")]), html.Div(content, className="changes")], className="card change-card")
+
+
+def _row(c: Change, state: State, before: list[Component | str], after: list[Component | str]) -> Component:
+    mark = c.tile.status if c.rule == "status" else "up" if (c.tile.value or 0.0) > (c.was or 0.0) else "down"
+    return html.A(
+        [html.Span(shape(mark), className=f"mark mark-{mark}"), html.Span(titled(c.tile, state.lang), className="change-title"),
+         html.Span(before, className="change-was"), html.Span("→", className="change-arrow", **{"aria-hidden": "true"}), html.Span(after, className="change-now")],
+        href=state.href(f"/kpi/{c.tile.kpi}"), **{"data-change": c.rule, "data-kpi": c.tile.kpi, "data-was": plain(c.was), "data-value": plain(c.tile.value)},
+    )  # fmt: skip
+
+
+def _status(c: Change, state: State) -> Component:
+    lang = state.lang
+    was: Status = "watch" if c.was_status == "watch" else "alarm" if c.was_status == "alarm" else "good"
+    return _row(c, state, [_words(c, c.was, lang), status_chip(was, lang)], [_words(c, c.tile.value, lang), status_chip(c.tile.status, lang)])
+
+
+def _move(c: Change, state: State) -> Component:
+    lang = state.lang
+    moved = signed((c.tile.value or 0.0) - (c.was or 0.0), c.tile.unit, lang, c.tile.decimals)
+    return _row(c, state, [_words(c, c.was, lang)], [_words(c, c.tile.value, lang), html.Span(moved, className="change-by")])
+
+
+def _words(c: Change, value: float | None, lang: Lang) -> str:
+    return say("no_data", lang) if value is None else in_words(value, c.tile.unit, lang, c.tile.decimals)
+
+
+def _silent(silent: Silent, found: Changes, context: Context, lang: Lang) -> Component:
+    feed, state, as_of = silent.feed, silent.state, silent.as_of
+    name = next((pick(f.title, lang) for f in context.config.feeds if f.feed == feed), feed)
+    return html.A([html.Span(name, className="change-title"), state_chip(state, lang, clock_time(as_of, found.now, context.zone, lang))], href=f"/operations?lang={lang}", className="change-feed", **{"data-feed": feed, "data-state": state})

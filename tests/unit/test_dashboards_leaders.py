@@ -1,0 +1,146 @@
+"""The leaders' further pages and their files: what changed, areas compared, search, PDF; all say the same number."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+
+import msgspec
+import pypdf
+import pytest
+
+from dashboards import files
+from dashboards.context import Context
+from dashboards.document import to_html
+from dashboards.leaders import changes as changes_page
+from dashboards.leaders import compare as compare_page
+from dashboards.leaders.search import entries, search
+from dashboards.pdf import as_pdf
+from dashboards.state import State
+from ioc.errors import UserError
+from ioc.kpi.asked import Asked
+from ioc.kpi.changes import far, moves, statuses
+from ioc.kpi.export import SHEET_ROWS, as_csv, as_xlsx
+from ioc.kpi.tile import Tile
+from tests.browser import province
+
+CONTEXT = Context(province.config(), province.AREAS, province.catalogue(), "1")
+SHOWN = province.snapshot()
+COMMUNES = ("05443", "05455", "05467")
+
+
+class Desk:
+    """Answers from the made-up afternoon."""
+
+    def tiles(self, asked: Asked, kpis: list[str] | None = None) -> dict[str, Tile]:
+        return {kpi: tile for kpi, tile in SHOWN.tiles.items() if kpis is None or kpi in kpis}
+
+    def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]:
+        return SHOWN.by_area[kpi]
+
+
+def text_of(pdf: bytes) -> str:
+    return " ".join(" ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages).replace("\u00a0", " ").split())
+
+
+def compared(**more: str) -> compare_page.Comparison:
+    asked = {"kpis": "incidents_open,dossiers_on_time_rate", "areas": ",".join(COMMUNES)} | more
+    return compare_page.compare(CONTEXT, State("vi", more=tuple(sorted(asked.items()))), Desk())
+
+
+def test_a_status_that_got_worse_comes_before_one_that_got_better_and_an_unknown_one_is_no_change() -> None:
+    now = {kpi: msgspec.structs.replace(SHOWN.tiles[kpi], status=status) for kpi, status in (("incidents_open", "good"), ("incidents_overdue", "alarm"), ("dossiers_open", "unknown"))}
+    then = {kpi: msgspec.structs.replace(t, status="watch") for kpi, t in now.items()}
+    assert [(c.tile.kpi, c.worse) for c in statuses(now, then)] == [("incidents_overdue", True), ("incidents_open", False)]
+
+
+@pytest.mark.parametrize(
+    ("value", "was", "unit", "is_far"),
+    [(130, 100, "{case}", True), (129, 100, "{case}", False), (4, 1, "{case}", False), (0, 8, "{case}", True), (95.1, 90.0, "%", True), (94.9, 90.0, "%", False), (13.0, 10.0, "h", True)],
+)
+def test_a_move_is_large_by_share_and_by_size(value: float, was: float, unit: str, is_far: bool) -> None:
+    assert far(value, was, unit) is is_far
+
+
+def test_a_day_that_still_runs_is_not_held_against_a_whole_one() -> None:
+    day = msgspec.structs.replace(SHOWN.tiles["emergency_encounters_today"], value=96.0, spark=[60.0] * 13 + [96.0])
+    assert moves([day]) == []
+    whole = msgspec.structs.replace(day, period=msgspec.structs.replace(day.period, complete=True))
+    (found,) = moves([whole])
+    assert (found.was, found.worse) == (60.0, whole.better == "down")
+
+
+def test_every_change_leads_to_the_page_of_its_number() -> None:
+    found = province.changes(SHOWN)
+    page = to_html(changes_page.layout(CONTEXT, State("vi"), found))
+    assert found.statuses and found.moves and found.silent
+    for change in (*found.statuses, *found.moves):
+        assert f'data-change="{change.rule}" data-kpi="{change.tile.kpi}"' in page and f'href="/kpi/{change.tile.kpi}?lang=vi"' in page
+
+
+def test_areas_are_sorted_by_the_column_asked_for_those_without_a_value_last() -> None:
+    values = SHOWN.by_area["incidents_open"]
+    for sort, reverse in (("incidents_open", False), ("-incidents_open", True)):
+        found = compared(sort=sort)
+        assert found.rows[0].area == ""  # the province stands first
+        shown = [row.values["incidents_open"] for row in found.rows[1:]]
+        assert shown == sorted((values[code] or 0 for code in COMMUNES), reverse=reverse)
+    none = next(code for code, value in values.items() if value is None)
+    assert compared(areas=f"{none},05443", sort="incidents_open").rows[-1].area == none
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [({"kpis": "nothing"}, "“nothing”"), ({"areas": "5443"}, "leading zero of 05443"), ({"kpis": ",".join(list(CONTEXT.kpis)[:7])}, "nhiều nhất 6")],
+)
+def test_a_comparison_of_what_is_not_there_is_refused_in_a_sentence(more: dict[str, str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        compared(**more)
+
+
+@pytest.mark.parametrize("text", ["hồ sơ đúng hạn", "ho so dung han", "HO SO  DUNG HAN", "resolved on time"])
+def test_search_finds_with_and_without_diacritics_in_both_languages(text: str) -> None:
+    assert "/kpi/dossiers_on_time_rate?lang=vi" in [entry.href for entry in search(text, entries(CONTEXT, State("vi")))]
+
+
+def test_search_finds_communes_and_feeds_and_nothing_for_nothing() -> None:
+    among = entries(CONTEXT, State("en", period="month"))
+    assert search("phan dinh phung", among)[0].href == "/?lang=en&area=05443&period=month"
+    assert "feed" in [entry.kind for entry in search("e-documents", among)]
+    assert search(" ", among) == [] and search("xyzzy", among) == []
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_the_printed_overview_says_every_number_as_the_screen_does(lang: str) -> None:
+    state = State("vi" if lang == "vi" else "en")
+    said = text_of(as_pdf(files.overview_paper(CONTEXT, state, Desk(), SHOWN.now)))
+    for t in SHOWN.tiles.values():
+        assert files.shown_value(t, state.lang).replace("\u00a0", " ") in said, t.kpi
+        assert f"v{t.formula_version}" in said
+    assert "ệ" in said or lang == "en"  # Vietnamese letters survive
+
+
+def test_a_comparison_is_the_same_on_the_screen_in_csv_and_on_paper() -> None:
+    state, found = State("vi"), compared()
+    page = to_html(compare_page._table(found, CONTEXT, state))
+    rows = list(csv.reader(io.StringIO(as_csv(files.compare_table(found, CONTEXT, state), "vi").decode("utf-8-sig")), delimiter=";"))
+    said = text_of(as_pdf(files.compare_paper(found, CONTEXT, state, SHOWN.now)))
+    for row, cells in zip(found.rows, rows[1:], strict=False):
+        for place, (kpi, value) in enumerate(row.values.items()):
+            assert value is not None and float(cells[2 + place].replace(",", ".")) == value
+            assert f'data-kpi="{kpi}" data-value="{value:g}"' in page
+            shown = files.in_words(value, found.tiles[kpi].unit, "vi", found.tiles[kpi].decimals)
+            assert shown in page and shown.replace("\u00a0", " ") in said
+
+
+def test_a_spreadsheet_of_a_million_rows_is_refused_in_a_sentence() -> None:
+    with pytest.raises(UserError, match=r"1000000 rows do not fit a spreadsheet.*ask for CSV"):
+        as_xlsx([["x"]] * (SHEET_ROWS * 10), "x")
+
+
+def test_paper_of_a_kpi_ranks_the_communes_and_says_the_formula_and_its_version() -> None:
+    said = text_of(as_pdf(files.kpi_paper("incidents_open", CONTEXT, State("vi"), Desk(), SHOWN.now + timedelta(seconds=1))))
+    kpi = CONTEXT.kpis["incidents_open"]
+    assert f"Phiên bản công thức {kpi.version}, từ {kpi.since:%d/%m/%Y}" in said
+    assert said.count("phản ánh") > 80  # a row a commune
