@@ -27,6 +27,7 @@ HEARTBEAT = "ioc-heartbeat"
 DEAD_LETTERS = "dead-letters"
 REQUEST_TIMEOUT_MS = 15_000  # a request to a broker that went away ends within this
 RECONNECT_MAX_MS = 2_000  # a broker that is back is noticed within this; kafka-python waits up to 30 s
+LINGER_MS = 100  # nobody waits this long: all senders flush, which sends at once; a long page goes out in fewer, larger requests
 BOOTSTRAP_MS = 10_000  # how long a new client looks for a broker before it says that there is none
 
 
@@ -123,7 +124,7 @@ class Publisher:
                 try:
                     self._producer = KafkaProducer(
                         acks="all",
-                        linger_ms=10,
+                        linger_ms=LINGER_MS,
                         batch_size=262_144,
                         max_request_size=4 * MAX_EVENT_BYTES,
                         request_timeout_ms=REQUEST_TIMEOUT_MS,
@@ -171,7 +172,8 @@ class Publisher:
         try:
             self._client().flush(timeout=timeout_s)
             for future in futures:
-                future.get(timeout=timeout_s)
+                if not future.succeeded():
+                    future.get(timeout=timeout_s)
         except (KafkaError, OSError, AssertionError) as exc:
             self._replace()
             raise Unavailable(f"the broker at {self._broker.bootstrap} did not acknowledge: {exc}") from exc

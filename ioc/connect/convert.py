@@ -155,7 +155,7 @@ def _guard(event: Event, context: Context[Any]) -> Event:
         raise Skip("personal_id", "the subject looks like a citizen number", field="subject", body=False)
     check_time("time", event.time, context.now)
     event = _clean(event)
-    check_fact(event.data, context.now)
+    check_fact(event.data, context.now, short=True)  # texts were looked at by `cleaned`
     area = event.data.area
     if isinstance(area, str) and not context.areas.known(area):
         raise Skip("unknown_area", context.areas.why_unknown(area) if area.isdigit() and len(area) < 9 else 'not a commune code', field="area")
@@ -177,7 +177,7 @@ def cleaned(data: Fact) -> Fact:
             changes[name] = clean
     entries = getattr(data, _DICTS[type(data)])
     if entries is not UNSET and entries:
-        texts = {key: _text(key, value) for key, value in entries.items()}
+        texts = {_key(key): _text(key, value) for key, value in entries.items()}
         if texts != entries:
             changes[_DICTS[type(data)]] = texts
     if isinstance(data, Observation):
@@ -188,6 +188,12 @@ def cleaned(data: Fact) -> Fact:
         if unit != data.unit:
             changes["unit"] = unit
     return msgspec.structs.replace(data, **changes) if changes else data
+
+
+def _key(key: str) -> str:
+    if len(key) > MAX_TEXT or "\x00" in key:
+        raise Skip("bad_text", "the name of a property is too long or holds a zero byte", repair="send short names")
+    return key
 
 
 def _text(name: str, value: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import yaml
@@ -56,6 +56,12 @@ class Declared(Connector[NoOptions]):
         self.declaration = declaration
         self.exempt = declaration.exempt
         self.sense = declaration.sense
+        # What is asked of each record is taken apart once.
+        self._readable = [(key, rule) for key, rule in declaration.fields.items() if rule.field_class != "personal"]
+        self._bounded = [(key, rule) for key, rule in self._readable if rule.low is not None or rule.high is not None]
+        self._growing = [key for key, rule in self._readable if rule.grows]
+        self._named, self._titled = REFERENCE.findall(declaration.subject), _filling(declaration.subject)
+        self._plans = [_Plan(fact) for fact in declaration.facts]
         self.fields = {_plain_path(rule.path or key): rule.field_class for key, rule in declaration.fields.items()}
         self.fields |= {_plain_path(rule.path or key): "personal" for key, rule in declaration.fields.items() if rule.suppress_below}  # a dead letter must not tell it either
         self.columns = tuple(rule.path or key for key, rule in declaration.fields.items() if rule.field_class != "personal")
@@ -185,25 +191,33 @@ class Declared(Connector[NoOptions]):
         if not isinstance(record.value, dict):
             raise Skip("wrong_type", "a record is an object of named fields", repair="send objects")
         declared = self.declaration
-        read = {name: values.read(record.value, name, rule, context) for name, rule in declared.fields.items() if rule.field_class != "personal"}
-        doubts = {name: doubt for name, rule in declared.fields.items() if (doubt := _doubt(name, read.get(name), rule.low, rule.high))}
-        subject = fields.identifier({"subject": _subject(declared.subject, read)}, "subject")
+        read = {name: values.read(record.value, name, rule, context) for name, rule in self._readable}
+        doubts = {name: doubt for name, rule in self._bounded if (doubt := _doubt(name, read[name], rule.low, rule.high))}
+        subject = fields.identifier({"subject": self._subject(read)}, "subject")
         doubts |= self._fallen(subject, read, context)
         at, period = _when(read.get(declared.time[1:]) if declared.time else None, context)
         if declared.time and at is None:
             raise Skip("missing_time", f"{declared.fields[declared.time[1:]].path or declared.time[1:]} is empty", field=declared.time[1:], repair="send when it was so")
-        events = [event for fact in declared.facts if (event := _fact(fact, read, subject, at or context.now, period, doubts, context)) is not None]
+        events = [event for plan in self._plans if (event := plan.event(read, subject, at or context.now, period, doubts, context)) is not None]
         if not events:
             raise Skip("out_of_scope", "the record holds none of the values this connector reads", repair="leave the row out, or fill it")
         return events
 
+    def _subject(self, read: dict[str, Any]) -> str:
+        found = self.declaration.subject if self._titled is None else self._titled(read)
+        if found is None:
+            missing = ", ".join(name for name in self._named if read.get(name) is None)
+            raise Skip("missing_id", f"{missing} is missing: nothing tells this record from another", field=self._named[0], repair="send it, the same each time")
+        return str(found)
 
     def _fallen(self, subject: str, read: dict[str, Any], context: Context[Any]) -> dict[str, str]:
         """Return the counters that fell, in words, and remember the newest."""
+        if not self._growing:
+            return {}
         last: dict[str, str] = context.memory.setdefault("grown", dict(context.cursor.get("grown", {})))
         fallen = {}
-        for name, rule in self.declaration.fields.items():
-            if not rule.grows or not isinstance(value := read.get(name), Decimal):
+        for name in self._growing:
+            if not isinstance(value := read.get(name), Decimal):
                 continue
             before = last.pop(key := f"{subject} {name}", None)  # put last again: the oldest are forgotten first
             if before is not None and value < Decimal(before):
@@ -212,11 +226,6 @@ class Declared(Connector[NoOptions]):
         return fallen
 
 
-def _subject(text: str, read: dict[str, Any]) -> str | None:
-    names = REFERENCE.findall(text)
-    if any(read.get(name) is None for name in names):
-        raise Skip("missing_id", f"{', '.join(name for name in names if read.get(name) is None)} is missing: nothing tells this record from another", field=names[0], repair="send it, the same each time")
-    return str(_filled(text, read))
 
 
 def _when(value: Any, context: Context[Any]) -> tuple[datetime | None, str]:
@@ -239,55 +248,92 @@ def _doubt(name: str, value: Any, low: float | None, high: float | None) -> str:
     return f"{name} {value} is above {high:g}" if high is not None and value > high else ""
 
 
-def _filled(template: Any, read: dict[str, Any]) -> Any:
-    """Put values into a text; a lone $name keeps its type, and an unknown one is None."""
+Fill: TypeAlias = Callable[[dict[str, Any]], Any]  # the values that were read -> a value of the fact
+
+
+def _filling(template: Any) -> Fill | None:
+    """Return how a template is filled, None for one that is always itself. A lone $name keeps its type; an unknown one gives None."""
     if isinstance(template, dict):
-        filled = {key: _filled(item, read) for key, item in template.items()}
-        return {key: _worded(item) for key, item in filled.items() if item is not None}
+        parts = [(key, _filling(item), item) for key, item in template.items()]
+
+        def entries(read: dict[str, Any]) -> dict[str, str]:
+            filled = ((key, item if fill is None else fill(read)) for key, fill, item in parts)
+            return {key: _worded(item) for key, item in filled if item is not None}
+
+        return entries
     if not isinstance(template, str) or "$" not in template:
-        return template
+        return None
     if REFERENCE.fullmatch(template):
-        return read.get(template[1:])
-    names = REFERENCE.findall(template)
-    return None if any(read.get(name) is None for name in names) else REFERENCE.sub(lambda m: _worded(read[m[1]]), template)
+        lone = template[1:]
+        return lambda read: read.get(lone)
+    first, *rest = REFERENCE.split(template)
+    steps = list(zip(rest[::2], rest[1::2], strict=True))  # a name, and the words behind it
+
+    def text(read: dict[str, Any]) -> str | None:
+        said = first
+        for name, words in steps:
+            if (value := read.get(name)) is None:
+                return None
+            said += _worded(value) + words
+        return said
+
+    return text if steps else None
 
 
 def _worded(value: Any) -> str:
     return value.written if isinstance(value, Quantity | Reference) else str(value)
 
 
-def _fact(fact: FactRule, read: dict[str, Any], subject: str, at: datetime, period: str, doubts: dict[str, str], context: Context[Any]) -> Event | None:
-    kind = KINDS[fact.kind]
-    filled = {name: _filled(template, read) for name, template in fact.rule.items()}
-    if kind is Observation:
-        if filled["value"] is None and not filled.get("deleted"):
-            return None
-        if isinstance(filled["value"], Quantity):
-            found = filled["value"]
-            filled = {"unit": found.unit, "qualifier": found.qualifier} | filled | {"value": found.value, "attributes": {**(filled.get("attributes") or {}), **({"written": found.written} if found.written else {})}}
-        if period and "period" not in filled:
-            filled["period"] = period
-        filled = {name: value for name, value in filled.items() if value is not None or name == "value"}
-        if context.cursor and "version" not in filled:
-            # The source does not say when it published a value. What differs from the first reading is newer than that.
-            filled["version"] = context.now.isoformat()
-    for name in TIMES:
-        if isinstance(filled.get(name), datetime):
-            filled[name] = filled[name].isoformat()
-    for name in ("lat", "lon"):
-        if filled.get(name) is not None:
-            filled[name] = float(filled[name])
-    used = set(REFERENCE.findall(str(fact.rule)))
-    if (said := [doubt for name, doubt in doubts.items() if name in used]) and not filled.get("doubt"):
-        filled["doubt"] = "; ".join(said)
-    if filled.get("lat") is not None and filled.get("lon") is not None and not filled.get("area"):
-        place = context.place(filled["lat"], filled["lon"])
-        filled |= {"area": place.area, "lat": place.lat, "lon": place.lon} | ({"doubt": place.doubt} if place.doubt else {})
-    try:
-        data = msgspec.convert(filled, kind)
-    except msgspec.ValidationError as exc:
-        raise Skip("wrong_type", f"{fact.kind}: {exc}", repair="look at the fact's rule in connector.yaml") from exc
-    return context.event(subject, at, data)
+class _Plan:
+    """A fact's rule, taken apart once: what is always the same, and how the rest is filled."""
+
+    def __init__(self, fact: FactRule) -> None:
+        self.word, self.kind = fact.kind, KINDS[fact.kind]
+        fills = {name: _filling(template) for name, template in fact.rule.items()}
+        self.same = {name: template for name, template in fact.rule.items() if fills[name] is None}
+        self.fills = [(name, fill) for name, fill in fills.items() if fill is not None]
+        self.used = frozenset(REFERENCE.findall(str(fact.rule)))
+        self.times = [name for name in TIMES if name in fact.rule]
+        self.placed = "lat" in fact.rule and "lon" in fact.rule
+
+    def event(self, read: dict[str, Any], subject: str, at: datetime, period: str, doubts: dict[str, str], context: Context[Any]) -> Event | None:
+        """Return the fact of a record, None where there is none; raise `Skip`."""
+        filled = dict(self.same)
+        for name, fill in self.fills:
+            filled[name] = fill(read)
+        if self.kind is Observation:
+            if filled["value"] is None and not filled.get("deleted"):
+                return None
+            if isinstance(filled["value"], Quantity):
+                found = filled["value"]
+                filled = {"unit": found.unit, "qualifier": found.qualifier} | filled | {"value": found.value, "attributes": {**(filled.get("attributes") or {}), **({"written": found.written} if found.written else {})}}
+            if period and "period" not in filled:
+                filled["period"] = period
+            filled = {name: value for name, value in filled.items() if value is not None or name == "value"}
+            if context.cursor and "version" not in filled:
+                # The source does not say when it published a value. What differs from the first reading is newer than that.
+                filled["version"] = context.now.isoformat()
+        for name in self.times:
+            if isinstance(filled.get(name), datetime):
+                filled[name] = filled[name].isoformat()
+        if doubts and (said := [doubt for name, doubt in doubts.items() if name in self.used]) and not filled.get("doubt"):
+            filled["doubt"] = "; ".join(said)
+        if self.placed:
+            self._place(filled, context)
+        try:
+            data = msgspec.convert(filled, self.kind)
+        except msgspec.ValidationError as exc:
+            raise Skip("wrong_type", f"{self.word}: {exc}", repair="look at the fact's rule in connector.yaml") from exc
+        return context.event(subject, at, data)
+
+    @staticmethod
+    def _place(filled: dict[str, Any], context: Context[Any]) -> None:
+        for name in ("lat", "lon"):
+            if filled.get(name) is not None:
+                filled[name] = float(filled[name])
+        if filled.get("lat") is not None and filled.get("lon") is not None and not filled.get("area"):
+            place = context.place(filled["lat"], filled["lon"])
+            filled |= {"area": place.area, "lat": place.lat, "lon": place.lon} | ({"doubt": place.doubt} if place.doubt else {})
 
 
 def _asked(at: datetime, form: str, context: Context[Any]) -> str:

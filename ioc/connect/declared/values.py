@@ -24,7 +24,8 @@ _EXACT = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?")
 def read(record: dict[str, Any], name: str, rule: FieldRule, context: Context[Any]) -> Any:
     """Return the value of a field: str, Decimal, int, bool, datetime (UTC), date, Quantity, Reference; None when it is empty."""
     where = rule.path or name
-    raw = _part(pick(record, where), rule.pattern)
+    raw = record[where] if where in record else pick(record, where)
+    raw = _part(raw, rule.pattern) if rule.pattern else raw
     value = _typed({where: raw}, where, rule, context)
     if rule.suppress_below and value is not None and 0 < value < rule.suppress_below:
         value = figures.Quantity(Decimal(rule.suppress_below - 1), "1", "at_most", "")  # nothing was written so: the figure is ours
