@@ -111,8 +111,9 @@
     const text = JSON.stringify(values);
     if (shown.get(id) === text) return;
     try {
-      if (window.ioc_paint) window.ioc_paint(id, values); // a plain page
-      else window.dash_clientside.set_props(id, values);
+      // Dash must know what the wall's stores hold (the map hangs on them); a plain page has no Dash.
+      if (window.dash_clientside && window.dash_clientside.set_props) window.dash_clientside.set_props(id, values);
+      else window.ioc_paint(id, values);
       shown.set(id, text);
     } catch (problem) {
       console.warn("a part of the page could not take its value", id, problem);
