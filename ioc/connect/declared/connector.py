@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -38,8 +37,6 @@ from ioc.connect.sql import Database
 from ioc.errors import UserError
 from ioc.events import Event, Observation
 
-MOST_COUNTERS = 5000  # of which the last value is kept
-
 
 class NoOptions(Options):
     """A declared connector has none: what differs between feeds is the feed's url."""
@@ -59,7 +56,6 @@ class Declared(Connector[NoOptions]):
         # What is asked of each record is taken apart once.
         self._readable = [(key, rule) for key, rule in declaration.fields.items() if rule.field_class != "personal"]
         self._bounded = [(key, rule) for key, rule in self._readable if rule.low is not None or rule.high is not None]
-        self._growing = [key for key, rule in self._readable if rule.grows]
         self._named, self._titled = REFERENCE.findall(declaration.subject), _filling(declaration.subject)
         self._plans = [_Plan(fact) for fact in declaration.facts]
         self.fields = {_plain_path(rule.path or key): rule.field_class for key, rule in declaration.fields.items()}
@@ -95,8 +91,7 @@ class Declared(Connector[NoOptions]):
                     fresh.append(record)
             yield Page(fresh)
         since = newest - timedelta(seconds=source.since.overlap_s) if newest and source.since else context.oldest
-        grown = dict(list(context.memory.get("grown", context.cursor.get("grown", {})).items())[-MOST_COUNTERS:])
-        yield Page([], {"seen": seen.save(since)} | ({"grown": grown} if grown else {}) | ({"newest": newest.isoformat()} if newest and source.since else {}))
+        yield Page([], {"seen": seen.save(since)} | ({"newest": newest.isoformat()} if newest and source.since else {}))
 
     def _moment(self, record: Record, context: Context[Any]) -> datetime | None:
         since = self.declaration.source.since
@@ -194,7 +189,6 @@ class Declared(Connector[NoOptions]):
         read = {name: values.read(record.value, name, rule, context) for name, rule in self._readable}
         doubts = {name: doubt for name, rule in self._bounded if (doubt := _doubt(name, read[name], rule.low, rule.high))}
         subject = fields.identifier({"subject": self._subject(read)}, "subject")
-        doubts |= self._fallen(subject, read, context)
         at, period = _when(read.get(declared.time[1:]) if declared.time else None, context)
         if declared.time and at is None:
             raise Skip("missing_time", f"{declared.fields[declared.time[1:]].path or declared.time[1:]} is empty", field=declared.time[1:], repair="send when it was so")
@@ -209,23 +203,6 @@ class Declared(Connector[NoOptions]):
             missing = ", ".join(name for name in self._named if read.get(name) is None)
             raise Skip("missing_id", f"{missing} is missing: nothing tells this record from another", field=self._named[0], repair="send it, the same each time")
         return str(found)
-
-    def _fallen(self, subject: str, read: dict[str, Any], context: Context[Any]) -> dict[str, str]:
-        """Return the counters that fell, in words, and remember the newest."""
-        if not self._growing:
-            return {}
-        last: dict[str, str] = context.memory.setdefault("grown", dict(context.cursor.get("grown", {})))
-        fallen = {}
-        for name in self._growing:
-            if not isinstance(value := read.get(name), Decimal):
-                continue
-            before = last.pop(key := f"{subject} {name}", None)  # put last again: the oldest are forgotten first
-            if before is not None and value < Decimal(before):
-                fallen[name] = f"{name} fell from {before} to {value}: a counter only grows"
-            last[key] = str(value)
-        return fallen
-
-
 
 
 def _when(value: Any, context: Context[Any]) -> tuple[datetime | None, str]:

@@ -96,7 +96,6 @@ class FieldRule(_Part):
     end_of_day: bool = Field(False, description="A date is the last second of that day (due dates), not its first.")
     pattern: str = Field("", description="Regular expression with one group: what of the text is the value ('Tổng\\s*([\\d.,]+)' of glued counters); a text without it is empty.")
     format: str = Field("", description="How the source writes this time, as strptime says it ('%d/%m/%Y %I:%M %p'); without zone it is the feed's.")
-    grows: bool = Field(False, description="A counter that only grows: a value below the one before is kept and marked as doubtful.")
     suppress_below: int = Field(0, ge=0, le=100, description="Counts of persons: from 1 to below this a number never leaves; it becomes 'at most' the number before this (5: at most 4). Dead letters withhold the field.")
 
     @model_validator(mode="after")
@@ -110,8 +109,6 @@ class FieldRule(_Part):
             raise ValueError("format belongs to type time")
         if self.suppress_below and self.type != "count":
             raise ValueError("suppress_below belongs to type count")
-        if self.grows and self.type not in ("count", "number"):
-            raise ValueError("grows belongs to type count or number")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"low {self.low:g} is above high {self.high:g}")
         return self

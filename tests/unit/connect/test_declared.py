@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -282,24 +281,6 @@ def test_a_time_is_read_as_its_format_says_in_the_zone_of_the_feed(tmp_path: Pat
     assert [(letter.cause, letter.repair) for letter in got.letters] == [("bad_time", "write it as %d/%m/%Y %I:%M %p, or correct `format`")]
 
 
-def test_a_counter_that_fell_is_kept_and_marked_also_after_a_restart(tmp_path: Path) -> None:
-    connector = declared(tmp_path, fields={"id": {"class": "public"}, "free": {"class": "public", "type": "count", "grows": True}, "day": {"class": "public", "type": "date"}})
-    answers = iter([100, 90, 95])
-
-    def answer(asked: Asked) -> Reply:
-        return Reply(json.dumps({"data": [{"id": 1, "free": next(answers), "day": "2026-11-20"}]}))
-
-    cursor: dict[str, Any] = {}
-    said = []
-    with serving(answer) as source, closing(Http(source.url)) as client:
-        for _ in range(3):
-            seen = context(connector, source.url, client, **cursor)
-            for page in connector.poll(seen):
-                said += [event.data.doubt for record in page.records for event in connector.map(record, seen)]  # type: ignore[union-attr]
-                cursor = json.loads(json.dumps(page.cursor or cursor))
-    assert said == [None, "free fell from 100 to 90: a counter only grows", None]
-
-
 def test_a_small_count_of_persons_leaves_neither_as_a_value_nor_in_a_dead_letter(tmp_path: Path) -> None:
     fields = {"id": {"class": "public"}, "free": {"class": "public", "type": "count", "suppress_below": 5, "required": True}, "day": {"class": "public", "type": "date", "required": True}}
     connector = declared(tmp_path, fields=fields)
@@ -312,7 +293,7 @@ def test_a_small_count_of_persons_leaves_neither_as_a_value_nor_in_a_dead_letter
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ({"pattern": "x"}, "exactly one group"), ({"pattern": "(x"}, "missing )"), ({"format": "%d"}, "belongs to type time"), ({"grows": True}, "belongs to type count or number"),
+        ({"pattern": "x"}, "exactly one group"), ({"pattern": "(x"}, "missing )"), ({"format": "%d"}, "belongs to type time"),
         ({"suppress_below": 5}, "belongs to type count"),
     ],
 )  # fmt: skip
