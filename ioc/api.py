@@ -85,6 +85,7 @@ def create(parts: Parts) -> FastAPI:
         await asyncio.to_thread(parts.pool.close)
 
     app = FastAPI(title="IOC", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", lifespan=lifespan)
+    app.openapi_version = "3.0.3"  # Swagger's page, as its wheel has it, draws nothing newer
     app.state.parts = parts
     app.exception_handler(Unavailable)(_unavailable)
     app.exception_handler(PoolTimeout)(_unavailable)
