@@ -352,7 +352,7 @@ def _live(app: FastAPI, parts: Parts) -> None:
     @app.websocket("/live")
     async def live(ws: WebSocket, view: str = "", at: str | None = None) -> None:
         await ws.accept()  # a refused handshake tells a browser nothing; a close code does
-        if parts.hub.find(view) is None:
+        if not parts.hub.looks_back(view) if at is not None else parts.hub.find(view) is None:
             await ws.close(UNKNOWN_VIEW)
         elif at is None:
             viewer = await parts.hub.join(view)

@@ -264,6 +264,10 @@ class Hub:
                     break
         return self._views.get(name)
 
+    def looks_back(self, name: str) -> bool:
+        """Can this page show earlier instants? The registered ones can; those made when asked for are of now."""
+        return name in self._views and name not in self._made
+
     @property
     def views(self) -> dict[str, View]:
         return self._views
@@ -345,7 +349,7 @@ class Hub:
                 kpis |= {k for k, tile in old.tiles.items() if aged & set(tile.source)}
             tiles = old.tiles | (self._engine.evaluate(reader, sorted(kpis), at=now) if kpis else {})
             wanted = {k for view in watched for k in view.by_area}
-            areas = {k: old.by_area[k] if k in old.by_area and Asked.read(k).area not in kpis else self._by_area(reader, k, now) for k in wanted}
+            areas = {k: old.by_area[k] if k in old.by_area and Asked.read(k).area not in kpis else values_by_area(self._engine, reader, k, now) for k in wanted}
             parts = self._parts(reader, watched, kpis, now)
             courses = self._courses(reader, watched, now)
             names = [feed.feed for feed in self._config.feeds]
@@ -368,17 +372,8 @@ class Hub:
         for area, of_area in wanted.items():
             had = self.snapshot.parts.get(area, {})
             asked = sorted(kpi for kpi in of_area if kpi in changed or kpi not in had)
-            found[area] = had | (self._of(reader, asked, Asked.read(area), now) if asked else {})
+            found[area] = had | (tiles_of(self._engine, reader, area, asked, now) if asked else {})
         return found
-
-    def _of(self, reader: Reader, kpis: list[str], asked: Asked, now: datetime) -> dict[str, Tile]:
-        period, days = period_of(asked.period)
-        return self._engine.evaluate(reader, kpis, area=asked.area or None, at=now, days=days, period=period)
-
-    def _by_area(self, reader: Reader, name: str, now: datetime) -> dict[str, float | None]:
-        kpi, written = Asked.read(name)
-        period, days = period_of(written)
-        return self._engine.by_area(reader, kpi, now, days=days, period=period)
 
     def _courses(self, reader: Reader, watched: list[View], now: datetime) -> dict[str, dict[str, History]]:
         """Return the pasts that somebody watches; looked at anew each minute, and when the day changes."""
@@ -520,6 +515,20 @@ def feed_views(config: Config, facts: Mapping[str, status.FeedFacts], now: datet
     return views
 
 
+def tiles_of(engine: Evaluator, reader: Reader, part: str, kpis: Iterable[str], now: datetime) -> dict[str, Tile]:
+    """Return the tiles of a part: AREA, AREA@PERIOD or @PERIOD (see `Asked`)."""
+    asked = Asked.read(part)
+    period, days = period_of(asked.period)
+    return engine.evaluate(reader, kpis, area=asked.area or None, at=now, days=days, period=period)
+
+
+def values_by_area(engine: Evaluator, reader: Reader, name: str, now: datetime) -> dict[str, float | None]:
+    """Return a KPI's (KPI@PERIOD's) value for every commune."""
+    kpi, written = Asked.read(name)
+    period, days = period_of(written)
+    return engine.by_area(reader, kpi, now, days=days, period=period)
+
+
 def points(reader: Reader, now: datetime) -> list[Point]:
     """Return what the map draws: open cases and assets with a place."""
     incidents = [Point(layer="incident", **row) for row in status.open_cases(reader, now)]
@@ -556,5 +565,5 @@ async def pump(viewer: Viewer, send: Callable[[str], Any], clock: Clock = system
 
 __all__ = [
     "Evaluator", "FeedView", "Hub", "Made", "Maker", "Point", "Props", "Render", "Snapshot", "TickerItem", "View", "Viewer",
-    "feed_views", "iso", "points", "pump",
+    "feed_views", "iso", "points", "pump", "tiles_of", "values_by_area",
 ]  # fmt: skip

@@ -37,7 +37,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
 from ioc.kpi.engine import Engine
-from ioc.live import Snapshot, TickerItem, View, Viewer, feed_views, iso, points
+from ioc.live import Snapshot, TickerItem, View, Viewer, feed_views, iso, points, tiles_of, values_by_area
 from ioc.store import status
 from ioc.store.reader import Reader, snapshot
 
@@ -144,8 +144,10 @@ class Past:
             areas = {}
             for kpi in view.by_area:
                 job.check()
-                areas[kpi] = engine.by_area(then, kpi, at)
-            parts = {area: engine.evaluate(then, kpis, area=area, at=at) for area, kpis in view.of_parts.items()}
+                areas[kpi] = values_by_area(engine, then, kpi, at)
+            parts = {part: tiles_of(engine, then, part, kpis, at) for part, kpis in view.of_parts.items()}
+            job.check()
+            courses = {area: engine.history(then, kpis, area=area or None, at=at) for area, kpis in view.of_courses.items()}
             job.check()
             facts = {
                 feed: status.FeedFacts(feed, as_of=times.as_of, received_at=times.received_at, checked_at=times.checked_at)
@@ -153,7 +155,7 @@ class Past:
             }
             ticker = [TickerItem(**row) for row in status.ticker(then, sorted(engine.cadence_s), at)]
             job.check()
-            return Snapshot(0, at, tiles, areas, feed_views(self._config, facts, at, lambda *_: 0.0), ticker, points(then, at), {}, parts)
+            return Snapshot(0, at, tiles, areas, feed_views(self._config, facts, at, lambda *_: 0.0), ticker, points(then, at), {}, parts, courses)
 
 
 class Playback:
@@ -172,7 +174,7 @@ class Playback:
 
     def join(self, view: View) -> Player:
         """Return a player of the view; it takes a seat when it first asks."""
-        return Player(self, View(view.name, view.render, view.by_area, view.of_parts, view.version))
+        return Player(self, View(view.name, view.render, view.by_area, view.of_parts, view.version, view.of_courses))
 
     def leave(self, player: Player) -> None:
         """Break off what the player waits for, and free its seat."""

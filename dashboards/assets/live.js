@@ -12,17 +12,18 @@
   let view = null;
   let retry = RETRY_MS.first;
   let timer = null;
-  let heard = Date.now(); // when the server last said something, by this machine's clock
-  let offset = 0; // server clock minus this machine's, ms
+  let heard = performance.now(); // when the server last said something; this clock never jumps, whatever is done to the machine's
+  let base = Date.now() - performance.now(); // the server's time when this page began, ms; the machine's until it says so
   let closedAt = null;
-  let lostSince = null;
+  let lostSince = null; // by the server's clock, ms
   let denied = false;
   let shown = new Map(); // component id -> its props as JSON, as the page has them
   const later = new Map(); // tiles of scenes that are not on: id -> newest props
   let newer = null; // a version of the page that waits for its moment
 
   const root = () => document.querySelector("[data-view]");
-  const now = () => new Date(Date.now() + offset);
+  const now = () => new Date(performance.now() + base);
+  const silent = () => performance.now() - heard;
 
   // ---- the link -----------------------------------------------------------------------------------------------
 
@@ -48,9 +49,9 @@
     mine.onclose = (event) => {
       if (mine !== socket) return;
       socket = null;
-      closedAt = closedAt || Date.now();
+      closedAt = closedAt || performance.now();
       denied = event.code === DENIED;
-      if (denied) lostSince = lostSince || Date.now();
+      if (denied) lostSince = lostSince || now().getTime();
       if (denied && signInAgain()) return;
       show();
       again();
@@ -81,7 +82,7 @@
   }
 
   function receive(message, past) {
-    heard = Date.now();
+    heard = performance.now();
     closedAt = null;
     retry = RETRY_MS.first;
     denied = false;
@@ -169,7 +170,7 @@
     if (banner) {
       banner.hidden = !lost;
       const since = banner.querySelector("[data-link-since]");
-      if (lost && since) since.textContent = timeText(new Date(lostSince + offset), banner);
+      if (lost && since) since.textContent = timeText(new Date(lostSince), banner);
     }
     const refusal = document.getElementById("link-denied");
     if (refusal) refusal.hidden = !denied;
@@ -180,18 +181,18 @@
     if (page && page.dataset.view !== view) {
       if (socket) socket.close();
       socket = null;
-      heard = Date.now();
+      heard = performance.now();
       connect();
     }
     if (!page) return;
-    const closed = closedAt !== null && Date.now() - closedAt > CLOSED_MS;
-    if (closed || Date.now() - heard > SILENCE_MS) {
+    const closed = closedAt !== null && performance.now() - closedAt > CLOSED_MS;
+    if (closed || silent() > SILENCE_MS) {
       if (lostSince === null) {
-        lostSince = heard;
+        lostSince = now().getTime() - silent();
         show();
         if (socket && socket.readyState === WebSocket.OPEN) drop();
-      } else if (socket && socket.readyState === WebSocket.OPEN && Date.now() - heard > 2 * SILENCE_MS) {
-        heard = Date.now() - SILENCE_MS - 1;
+      } else if (socket && socket.readyState === WebSocket.OPEN && silent() > 2 * SILENCE_MS) {
+        heard = performance.now() - SILENCE_MS - 1;
         drop();
       }
     }
@@ -202,9 +203,9 @@
   function setClock(text) {
     const server = Date.parse(text);
     if (!Number.isFinite(server)) return;
-    const found = server - Date.now();
+    const found = server - performance.now();
     // The way takes a moment, so a message is never early; only a real difference moves the clock.
-    if (Math.abs(found - offset) > 1500) offset = found;
+    if (Math.abs(found - base) > 1500) base = found;
   }
 
   const formats = {};

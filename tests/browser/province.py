@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,16 @@ EXPLANATION: dict[str, Any] = {
 
 def config(**changes: Any) -> Config:
     """Return the shipped configuration, its scenes standing still unless a test turns them."""
-    found = load(ROOT / "config.yaml")
+    found = _shipped()
     return found.model_copy(update={"scenes": found.scenes.model_copy(update={"dwell_s": 86_400.0})} | changes)
 
 
+@cache
+def _shipped() -> Config:
+    return load(ROOT / "config.yaml")
+
+
+@cache
 def catalogue() -> Catalogue:
     return load_catalogue(ROOT / "dashboards" / "catalogue")
 

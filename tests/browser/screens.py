@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -203,3 +205,8 @@ def _free_port() -> int:
         s.bind(("127.0.0.1", 0))
         port: int = s.getsockname()[1]
         return port
+
+
+if __name__ == "__main__":  # python -m tests.browser.screens PORT: a server that a test may stop and kill
+    Screens(port=int(sys.argv[1])).start()
+    signal.pause()
