@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from ioc.areas import Areas
@@ -48,13 +49,14 @@ class Report(Struct):
 class Pump:
     """Reads one feed, poll by poll. Keeps nothing between polls but which page-level failures were already told."""
 
-    def __init__(self, feed: Feed, connector: Connector[Any], options: Options, areas: Areas, client: Client, clock: Clock) -> None:
+    def __init__(self, feed: Feed, connector: Connector[Any], options: Options, areas: Areas, client: Client, clock: Clock, secret: str = "") -> None:
         self.feed = feed
         self.connector = connector
         self._options = options
         self._areas = areas
         self._client = client
         self._clock = clock
+        self._secret = secret  # a source may echo it; no dead letter may
         self._told: set[str] = set()
         self._shape: shape.Shape | None = None  # as last kept
 
@@ -108,7 +110,7 @@ class Pump:
         for outcome in convert_page(self.connector, page.records, context):
             report.records += 1
             if isinstance(outcome, DeadLetter):
-                publisher.dead_letter(outcome)
+                publisher.dead_letter(self._without_secret(outcome))
                 report.dead_letters += 1
                 continue
             for event in outcome:
@@ -120,12 +122,17 @@ class Pump:
             if isinstance(problem, Unreadable):
                 self._tell(problem, context, publisher, report)
 
+    def _without_secret(self, letter: DeadLetter) -> DeadLetter:
+        if not self._secret or (self._secret not in letter.record and self._secret not in letter.message):
+            return letter
+        return msgspec.structs.replace(letter, record=letter.record.replace(self._secret, "[secret]"), message=letter.message.replace(self._secret, "[secret]"))
+
     def _tell(self, exc: Unreadable, context: Context[Any], publisher: Publisher, report: Report) -> None:
         """Send the dead letter of an unreadable page, once until the feed reads well again."""
         mark = exc.cause + re.sub(r"\d+", "", str(exc))  # "line 7" today, "line 9" tomorrow: the same failure
         if mark in self._told:
             return
-        publisher.dead_letter(page_letter(self.connector, self.feed.feed, exc, context))
+        publisher.dead_letter(self._without_secret(page_letter(self.connector, self.feed.feed, exc, context)))
         self._told.add(mark)
         report.records += 1
         report.dead_letters += 1

@@ -88,7 +88,8 @@ class FeedRun:
         connector = registry.get(feed.connector)
         options = registry.options_of(connector, feed)
         self._client = client_of(config, feed, self._sleep)
-        self._pump = Pump(feed, connector, options, areas, self._client, clock)
+        self._secret = (secret(config, feed.secret) or "") if feed.secret else ""
+        self._pump = Pump(feed, connector, options, areas, self._client, clock, self._secret)
         self._down_since: float | None = None
         self._failures = 0
         self._bytes_read = 0  # as last told
@@ -151,6 +152,7 @@ class FeedRun:
     def _failed(self, reason: str, retry_after_s: float | None, kind: str) -> float:
         """Count the failure, say it once, and return how long to wait. `kind`: fatal, unreachable, missing, rejected, unreadable, retriable, internal."""
         POLLS.labels(self.name, "error").inc()
+        reason = reason.replace(self._secret, "[secret]") if self._secret else reason
         self._say_down(reason)
         try:
             self._cursors.failed(self.name, reason, self._clock(), kind)
