@@ -10,8 +10,8 @@
   let shapes = null;
   let starting = null;
   let wanted = null; // the newest [areas by scene, incidents, assets, spec]
-  let drawn = [null, null, null];
-  let rows = { areas: [], incidents: [], assets: [] };
+  let drawn = [null, null, null, null];
+  let rows = { areas: [], incidents: [], assets: [], marks: [], chips: [] };
   let text = 0; // size of a label, px
   let world = 1; // px around the Earth at the camera's zoom
   let count = 0;
@@ -54,12 +54,20 @@
     const [west, south, east, north] = bounds(spec);
     const mine = part();
     const shown = (points || []).filter(([lon, lat]) => lon >= west && lon <= east && lat >= south && lat <= north && (!mine || mine.some((ring) => inside(ring, lon, lat))));
-    return shown.map(([lon, lat, style, , n]) => {
+    return shown.filter(([, , style]) => !spec.styles[style].text).map(([lon, lat, style, , n]) => {
       const s = spec.styles[style];
       const scale = (text / 100) * (n > 1 ? 1 + 0.35 * Math.log2(n) : 1); // a group of points: its area grows slower than its number
       return { position: [lon, lat], fill: s.fill, line: s.line, radius: s.radius * scale, width: s.width * scale };
     });
   }
+
+  const landRows = (spec) => [{ type: "Feature", geometry: { type: "Polygon", coordinates: spec.country.land }, properties: { code: "", fill: spec.palette[1] } }];
+  const islandRows = (spec) => spec.country.islands.map((position) => ({ position, fill: spec.palette[4], line: [0, 0, 0, 0], radius: 0.12 * text, width: 0 }));
+
+  // What does not work at all is a letter of its own, not a disc.
+  const markRows = (points, spec) => (points || []).filter(([, , style]) => spec.styles[style].text).map(([lon, lat, style]) => ({ position: [lon, lat], text: spec.styles[style].text, line: spec.styles[style].line }));
+  const AQI = ["#00e400", "#ffff00", "#ff7e00", "#ff0000", "#8f3f97", "#7e0023"].map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).concat(255));
+  const chipRows = (chips) => chips.map(([lon, lat, number, step]) => ({ position: [lon, lat], text: number, fill: AQI[step], ink: step > 3 ? [255, 255, 255, 255] : [0, 0, 0, 255] }));
 
   // The outlines of the part of the province the scene is about; null when it is about all of it.
   function part() {
@@ -93,6 +101,7 @@
 
   // Of a part of the province every commune is named; of all of it the main ones.
   function named(main) {
+    if (abroad()) return wanted[3].country.labels;
     const codes = (scene() || {}).codes;
     if (!codes) return main;
     const name = document.documentElement.lang === "en" ? "label_en" : "label";
@@ -102,6 +111,8 @@
   function layers(spec) {
     return spec.deck.layers.map((layer) => {
       if (layer.id === "labels") return { ...layer, getSize: text, data: labelRows(named(layer.data)) };
+      if (layer.id === "marks") return { ...layer, data: rows.marks, getSize: 0.9 * text };
+      if (layer.id === "chips") return { ...layer, data: rows.chips, getSize: 0.72 * text };
       return { ...layer, data: rows[layer.id] };
     });
   }
@@ -111,7 +122,10 @@
   // ---- camera -----------------------------------------------------------------------------------------------
 
   // What the camera shows: the part of the province the scene is about, or all of it.
+  const abroad = () => ((scene() || {}).map || {}).view === "country";
+
   function bounds(spec) {
+    if (abroad()) return spec.country.bounds;
     const codes = (scene() || {}).codes;
     if (!codes || !shapes) return spec.bounds;
     const edges = [Infinity, Infinity, -Infinity, -Infinity];
@@ -139,7 +153,21 @@
     const middle = (mercator(north) + mercator(south)) / 2;
     const latitude = (360 / Math.PI) * Math.atan(Math.exp(middle * 2 * Math.PI)) - 90;
     const longitude = (west + east) / 2 - (taken / 2 / world) * 360;
+    measure(spec, latitude);
     return { longitude, latitude, zoom: Math.log2(world / 512), pitch: 0, bearing: 0 };
+  }
+
+  // The scale: the longest round length that takes at most a quarter of the map.
+  function measure(spec, latitude) {
+    const km = (40075 * Math.cos((latitude * Math.PI) / 180)) / world; // of a pixel
+    const most = canvasRoot().getBoundingClientRect().width * 0.22 * km;
+    const size = 10 ** Math.floor(Math.log10(most));
+    const length = [5, 2, 1].map((m) => m * size).find((n) => n <= most);
+    const bar = document.getElementById("map-scale");
+    bar.textContent = spec.words.scale.replace("{n}", String(length));
+    bar.style.width = `${Math.round(length / km)}px`;
+    bar.dataset.km = String(length);
+    document.getElementById("map").dataset.look = abroad() ? "country" : "area";
   }
 
   function labelSize() {
@@ -164,7 +192,7 @@
     map.dataset.state = mine.state;
     map.dataset.asOf = mine.as_of;
     map.setAttribute("aria-label", mine.label);
-    return mine.classes;
+    return mine;
   }
 
   const key = (value) => JSON.stringify(value);
@@ -187,20 +215,34 @@
   function refresh(changedAll) {
     const [all, allIncidents, allAssets, spec] = wanted;
     const on = (scene() || {}).map || { incidents: true, assets: true };
-    const areas = key(say(all));
+    const found = say(all) || { classes: null, chips: [] };
+    const mode = key([on.view]);
+    const areas = key([found.classes, found.chips, mode]);
     const incidents = on.incidents ? mine(allIncidents, on, spec) : NONE;
     const assets = on.assets ? mine(allAssets, on, spec) : NONE;
-    let changed = changedAll;
+    let changed = changedAll || mode !== drawn[3];
     const size = labelSize();
     if (size !== text) {
       text = size;
       changed = true;
-      drawn = [null, null, null];
+      drawn = [null, null, null, null];
     }
-    if (drawn[0] !== areas || changedAll) (rows.areas = areaRows(JSON.parse(areas), spec)), (changed = true);
-    if (drawn[1] !== incidents || changedAll || changed) (rows.incidents = pointRows(incidents, spec)), (changed = true);
-    if (drawn[2] !== assets || changedAll || changed) (rows.assets = pointRows(assets, spec)), (changed = true);
-    drawn = [areas, incidents, assets];
+    if (drawn[0] !== areas || changedAll) {
+      rows.areas = abroad() ? landRows(spec) : areaRows(found.classes, spec);
+      rows.chips = chipRows(found.chips);
+      changed = true;
+    }
+    if (drawn[1] !== incidents || changedAll || changed) {
+      rows.incidents = pointRows(incidents, spec);
+      changed = true;
+    }
+    if (drawn[2] !== assets || changedAll || changed) {
+      rows.assets = pointRows(assets, spec);
+      rows.marks = markRows(assets, spec);
+      if (abroad()) rows.assets = rows.assets.concat(islandRows(spec));
+      changed = true;
+    }
+    drawn = [areas, incidents, assets, mode];
     if (!changed) return;
     if (deck) window.updateDeck({ layers: layers(spec) }, deck);
     else create(spec);
@@ -272,7 +314,7 @@
     say(wanted[0]);
     if (!shapes) return;
     requestAnimationFrame(() => {
-      const part = key(event.detail.codes);
+      const part = key([event.detail.codes, event.detail.map.view]);
       if (!deck || part === looked) return refresh(false);
       looked = part;
       const view = camera(wanted[3]);

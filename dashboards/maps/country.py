@@ -7,6 +7,7 @@ source for a border. It is one SVG from our own server, so it is there without i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
@@ -49,6 +50,17 @@ def svg(bounds: Sequence[float]) -> str:
         f'<polygon id="mainland" points="{land}" fill="#5b6b7a"/>{"".join(dots)}'
         f'<rect id="province" x="{left}" y="{top}" width="{right - left:.1f}" height="{bottom - top:.1f}" fill="none" stroke="#f5f8fa" stroke-width="5"/></svg>'
     )
+
+
+def shapes(lang: Lang) -> dict[str, Any]:
+    """Return the same drawing for a map that looks at the whole country: bounds, land, and the islands with their names."""
+    groups = [("map.hoang_sa", HOANG_SA), ("map.truong_sa", TRUONG_SA)]
+    return {
+        "bounds": [WEST, SOUTH, EAST, NORTH],
+        "land": [[*MAINLAND, MAINLAND[0]]],
+        "islands": [list(place) for place in (*ISLANDS, *HOANG_SA, *TRUONG_SA)],
+        "labels": [{"position": [max(x for x, _ in places) - 0.6, min(y for _, y in places) - 0.7], "text": say(name, lang)} for name, places in groups],
+    }
 
 
 def _dots(name: str, places: Sequence[tuple[float, float]], radius: float) -> str:

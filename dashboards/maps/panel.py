@@ -18,14 +18,14 @@ from dashboards.context import Context
 from dashboards.figures.numbers import clock_time, iso, number, unit_word
 from dashboards.figures.parts import shape, state_chip, to_json
 from dashboards.figures.ranking import ranking
-from dashboards.maps import points
+from dashboards.maps import chips, points
 from dashboards.maps.classes import breaks, class_of, ranges, shade
 from dashboards.maps.country import inset
 from dashboards.maps.spec import spec
 from dashboards.wall.scene import Scene, SceneMap
-from dashboards.words import Lang, pick, say
+from dashboards.words import Lang, known_or, pick, say
 from ioc.kpi.tile import Tile
-from ioc.live import Props, Snapshot
+from ioc.live import Point, Props, Snapshot
 
 
 def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
@@ -38,6 +38,7 @@ def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
             html.Div([html.Div(say("map.refused", lang), className="map-refused"), html.Div(id="map-ranking")], className="map-fallback"),
             html.Div(id="map-legend", className="map-legend"),
             inset(lang),
+            html.Div([html.Div(id="map-scale", className="map-scale"), html.Div(say("map.north", lang), className="map-north")], className="map-measure", **{"aria-hidden": "true"}),
             dcc.Store(id="map-spec", data=spec(context.areas, geometry["bounds"], lang) | {"feeds": _feeds(context)}),
             *stores,
         ],
@@ -52,6 +53,7 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
     areas: dict[str, dict[str, Any]] = {}
     legends: list[Component] = []
     rankings: list[Component] = []
+    bounds = context.shapes["bounds"]
     for scene in scenes:
         scene_map = _map_of(scene)
         tile = snapshot.tiles.get(scene_map.kpi)
@@ -65,13 +67,13 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
             "state": tile.quality.state if tile else "never",
             "as_of": iso(tile.as_of) if tile else "",
             "label": say("map.label", lang, title=pick(tile.title, lang)) if tile else say("map", lang),
+            "chips": chips.rows(values, [p for p in _asked(scene_map, snapshot) if points.inside(p, bounds)], context.areas) if scene_map.chips else [],
             "classes": {code: _shade(value, edges) for code, value in values.items()},
         }
         legends.append(html.Div(_legend(scene_map, tile, values, edges, snapshot, context, lang), className="legend-of", **{"data-for": scene.name}))
         rankings.append(html.Div(ranking(values, context.areas, unit, decimals, lang, most=10), className="ranking-of", **{"data-for": scene.name}))
     shown = [_map_of(scene) for scene in scenes]
     order = {feed: i for i, feed in enumerate(_feeds(context))}
-    bounds = context.shapes["bounds"]
     incidents = points.rows([p for p in snapshot.points if p.layer == "incident"], order, bounds) if any(m.incidents for m in shown) else []
     assets = points.rows([p for p in snapshot.points if p.layer == "asset"], order, bounds) if any(m.assets for m in shown) else []
     return {
@@ -106,6 +108,9 @@ def _legend(
     if tile is not None:
         head = [html.Span(_title(tile, lang)), state_chip(tile.quality.state, lang, clock_time(tile.as_of, snapshot.now, context.zone, lang))]
         side.append(html.Div(_steps(tile, values, edges, lang), className="legend-steps"))
+    if scene_map.chips and tile is not None:
+        seen = sorted({chips.aqi_class(value) for value in values.values() if value is not None}, reverse=True)
+        side.append(html.Div([html.Div([html.Span(className=f"aqi aqi-{i}"), html.Span(say(f"aqi.{i}", lang))], className="legend-step") for i in seen]))
     side.append(html.Div(_symbols(scene_map, snapshot, context.shapes["bounds"], lang), className="legend-symbols"))
     note = [html.Div(say("map.approximate", lang), className="legend-note")] if context.shapes["approximate"] else []
     return [html.Div(head, className="legend-title"), html.Div(side, className="legend-side"), *note]
@@ -148,15 +153,27 @@ def whole_numbers(tile: Tile | None) -> bool:
     return tile is None or tile.unit.startswith("{") or (tile.unit == "1" and tile.decimals == 0)
 
 
+def _asked(scene_map: SceneMap, snapshot: Snapshot) -> list[Point]:
+    """Return the points this scene's map is to draw, wherever they lie."""
+    return [p for p in snapshot.points if (not scene_map.feeds or p.feed in scene_map.feeds) and (scene_map.incidents if p.layer == "incident" else scene_map.assets)]
+
+
 def _symbols(scene_map: SceneMap, snapshot: Snapshot, bounds: Sequence[float], lang: Lang) -> list[Component]:
     out: list[Component] = []
-    mine = [p for p in snapshot.points if (not scene_map.feeds or p.feed in scene_map.feeds) and (scene_map.incidents if p.layer == "incident" else scene_map.assets)]
+    mine = _asked(scene_map, snapshot)
+    styles = {points.style(p) for p in mine}
     if scene_map.incidents:
         out.append(html.Div([shape("map-open"), html.Span(say("map.incident", lang))]))
         out.append(html.Div([shape("map-overdue"), html.Span(say("map.overdue", lang))]))
     if scene_map.assets:
-        out.append(html.Div([shape("map-asset"), html.Span(say("map.asset", lang))]))
-    if any(points.style(p) == "vehicle" for p in mine):
+        kinds = {p.category for p in mine if p.layer == "asset" and p.category != "vehicle"}
+        only = kinds.pop() if len(kinds) == 1 else ""
+        out.append(html.Div([shape("map-asset"), html.Span(known_or(f"kind.{only}", lang, say("map.asset", lang)))]))
+        if "asset_off" in styles:
+            out.append(html.Div([shape("map-off"), html.Span(say("map.camera_off" if only == "camera" else "map.asset_off", lang))]))
+        if "asset_down" in styles:
+            out.append(html.Div([shape("map-down"), html.Span(say("map.asset_down", lang))]))
+    if "vehicle" in styles:
         out.append(html.Div([shape("map-vehicle"), html.Span(say("map.vehicle", lang))]))
     inside = [p for p in mine if points.inside(p, bounds)]
     for layer in ("incident", "asset"):

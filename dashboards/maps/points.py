@@ -11,7 +11,7 @@ from ioc.live import Point
 MAX_POINTS = 2000  # of a layer; more cover each other and are grouped
 GROUPS = 600  # so many at most: groups are drawn larger and must leave one another free
 MARGIN = 0.1  # degrees around the province within which a point is still believed: about 10 km
-STYLES = ("open", "asset", "vehicle", "asset_off", "overdue")  # in the order they are drawn: the abnormal on top
+STYLES = ("open", "asset", "vehicle", "asset_off", "asset_down", "overdue")  # in the order they are drawn: the abnormal on top
 _FINEST = 0.01  # degrees: about a kilometre
 
 
@@ -20,7 +20,7 @@ def style(point: Point) -> str:
     if point.layer == "incident":
         return "overdue" if point.state == "overdue" else "open"
     if point.state in ("degraded", "down"):
-        return "asset_off"
+        return "asset_off" if point.state == "degraded" else "asset_down"
     return "vehicle" if point.category == "vehicle" else "asset"
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pydeck as pdk
 
+from dashboards.maps import country
 from dashboards.maps.geometry import main_communes
-from dashboards.words import Lang
+from dashboards.words import Lang, say
 from ioc.areas import Areas
 
 # Calm steps of one hue, dark to light: more is lighter on the dark wall. Last: alpha.
@@ -16,6 +17,7 @@ PALETTE: list[list[int]] = [[38, 50, 62, 255], [58, 82, 104, 255], [84, 118, 148
 NO_DATA = [24, 30, 37, 255]
 MAX_LABEL = 24  # characters of a commune's name on the map; the longest of the country today has 19
 _LINE = [14, 19, 25, 255]
+_SHARP = {"sdf": True, "fontSize": 64, "buffer": 12, "smoothing": 0.2}
 
 # open is a ring, overdue a full disc: told apart without colour. Radius in hundredths of the text size.
 STYLES: dict[str, dict[str, Any]] = {
@@ -23,7 +25,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "overdue": {"fill": [255, 176, 32, 255], "line": [16, 20, 26, 255], "radius": 20, "width": 5},
     "vehicle": {"fill": [240, 244, 248, 255], "line": [16, 20, 26, 255], "radius": 10, "width": 3},
     "asset": {"fill": [200, 210, 220, 150], "line": [0, 0, 0, 0], "radius": 6, "width": 0},
-    "asset_off": {"fill": [0, 0, 0, 0], "line": [255, 176, 32, 255], "radius": 10, "width": 4},
+    "asset_off": {"fill": [0, 0, 0, 0], "line": [255, 176, 32, 255], "radius": 12, "width": 5},
+    "asset_down": {"text": "×", "line": [255, 176, 32, 255]},  # a cross: what works in part and what does not differ without colour
 }
 
 
@@ -37,11 +40,22 @@ def spec(areas: Areas, bounds: list[float], lang: Lang) -> dict[str, Any]:
             get_line_color=_LINE, line_width_units=word("pixels"), get_line_width=1.5,
         ),
         _points("assets"),
+        pdk.Layer(
+            "TextLayer", [], id="marks", get_position="position", get_text="text", get_size=24, size_units=word("pixels"), get_color="line",
+            character_set=word("×"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=800, outline_width=6, outline_color=[16, 20, 26, 255],
+            font_settings=_SHARP, get_text_anchor=word("middle"), get_alignment_baseline=word("center"),
+        ),
         _points("incidents"),
         pdk.Layer(
             "TextLayer", _labels(areas, lang), id="labels", get_position="position", get_text="text", get_size=24,
             size_units=word("pixels"), get_color=[245, 248, 250, 255], character_set=word("auto"), font_family=word("Noto Sans Variable, sans-serif"),
-            font_weight=600, outline_width=6, outline_color=[10, 14, 18, 255], font_settings={"sdf": True, "fontSize": 64, "buffer": 12, "smoothing": 0.2},
+            font_weight=600, outline_width=6, outline_color=[10, 14, 18, 255], font_settings=_SHARP,
+            get_text_anchor=word("middle"), get_alignment_baseline=word("center"),
+        ),
+        pdk.Layer(
+            "TextLayer", [], id="chips", get_position="position", get_text="text", get_size=24, size_units=word("pixels"), get_color="ink",
+            character_set=word("0123456789"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=700, background=True,
+            get_background_color="fill", get_border_color=[16, 20, 26, 255], get_border_width=2, background_padding=[5, 0],
             get_text_anchor=word("middle"), get_alignment_baseline=word("center"),
         ),
     ]  # fmt: skip
@@ -56,6 +70,8 @@ def spec(areas: Areas, bounds: list[float], lang: Lang) -> dict[str, Any]:
         "palette": PALETTE,
         "no_data": NO_DATA,
         "styles": STYLES,
+        "country": country.shapes(lang),
+        "words": {"north": say("map.north", lang), "scale": say("map.scale", lang)},
         "url": "/map/areas.json",
     }
 

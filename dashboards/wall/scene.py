@@ -27,6 +27,8 @@ class SceneMap(_Model):
     incidents: bool = Field(True, description="Draw the open incidents.")
     assets: bool = Field(True, description="Draw facilities and schools.")
     feeds: list[str] = Field(default_factory=list, description="Draw only cases and assets of these feeds; without it, of all.")
+    chips: Literal["vn_aqi"] | None = Field(None, description="Write the KPI's value of each commune on a chip in the colours of VN_AQI (QĐ 1459/QĐ-TCMT).")
+    view: Literal["area", "country"] = Field("area", description="What the map looks at: the scene's area (the province without one), or the country.")
 
 
 class Chart(_Model):

@@ -141,7 +141,8 @@ def _by_area(tiles: dict[str, Tile], dice: random.Random) -> dict[str, dict[str,
     counts: dict[str, float | None] = {code: float(int(dice.paretovariate(0.9)) % 23) for code in codes}
     counts[codes[7]] = None
     rates: dict[str, float | None] = {code: round(dice.uniform(80, 100), 1) for code in codes}
-    return {name: rates if t.unit == "%" else counts for name, t in tiles.items()}
+    aqi: dict[str, float | None] = {code: float((34, 72, 118, 163, 240, 320)[i % 6]) if i in range(0, 92, 7) else None for i, code in enumerate(codes)}
+    return {name: rates if t.unit == "%" else aqi if name == "air_aqi_highest" else counts for name, t in tiles.items()}
 
 
 def feeds(conf: Config, now: datetime, states: dict[str, State]) -> list[FeedView]:

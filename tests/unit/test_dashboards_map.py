@@ -115,7 +115,7 @@ def test_it_puts_a_value_in_the_class_its_legend_names() -> None:
 
 def test_it_sends_the_deck_once_and_then_only_rows() -> None:
     drawn = spec(AREAS, [105.0, 21.0, 106.0, 22.0], "vi")
-    assert [layer["id"] for layer in drawn["deck"]["layers"]] == ["areas", "assets", "incidents", "labels"]
+    assert [layer["id"] for layer in drawn["deck"]["layers"]] == ["areas", "assets", "marks", "incidents", "labels", "chips"]
     assert "http" not in json.dumps(drawn)
     props = panel.props([with_map(kpi="incidents_open")], province.snapshot(), CONTEXT, "vi")
     assert len(props["map-areas"]["data"]["one"]["classes"]) == 92
@@ -184,7 +184,7 @@ def test_it_draws_vehicles_apart_from_facilities_and_names_them() -> None:
     asset = next(p for p in shot.points if p.layer == "asset")
     vehicles = [msgspec.structs.replace(asset, category="vehicle", state=state) for state in ("ok", "down")]
     props = panel.props([with_map(kpi="incidents_open")], msgspec.structs.replace(shot, points=vehicles), CONTEXT, "vi")
-    assert [row[2] for row in props["map-assets"]["data"]] == ["vehicle", "asset_off"]
+    assert [row[2] for row in props["map-assets"]["data"]] == ["vehicle", "asset_down"]
     assert "phương tiện" in str(props["map-legend"])
 
 
