@@ -25,6 +25,7 @@ from starlette.responses import HTMLResponse, Response
 from dashboards import files
 from dashboards.context import Context
 from dashboards.document import document
+from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
 from dashboards.leaders import kpi as kpi_page
@@ -192,7 +193,7 @@ def _office(api: fastapi.FastAPI, context: Context, hub: Views, desk: Questions)
         lang: Lang = "en" if getattr(page, "lang", "vi") == "en" else "vi"
         return HTMLResponse(document(page, f"IOC {context.province(lang)}", lang), headers={"Cache-Control": "no-store"})
 
-    for path in ("/", "/kpi/{kpi}", "/compare", "/changes", "/search", "/operations"):
+    for path in ("/", "/kpi/{kpi}", "/compare", "/changes", "/brief", "/search", "/operations"):
         api.add_api_route(path, office, methods=["GET"], include_in_schema=False)
 
 
@@ -222,6 +223,8 @@ def _page_at(path: str, search: str | None, context: Context, scenes: Mapping[st
             return compare_page.layout(context, state, _answer(lambda: compare_page.compare(context, state, desk) if desk else None))
         case ["changes"]:
             return changes_page.layout(context, state, _answer(lambda: desk.changes() if desk else None))
+        case ["brief"]:
+            return brief_page.layout(context, state, _answer(lambda: brief_page.write(context, state, desk) if desk else None))
         case ["search"]:
             return search_page.layout(context, state)
         case ["kpi", kpi]:

@@ -18,6 +18,7 @@ from dashboards.context import Context
 from dashboards.figures.numbers import clock_time_s, in_words, number, period_words, signed
 from dashboards.figures.picker import part_name
 from dashboards.figures.tile import titled
+from dashboards.leaders import brief as brief_page
 from dashboards.leaders import compare as compare_page
 from dashboards.pdf import Paper, Part, Table, as_pdf
 from dashboards.state import State, read
@@ -31,9 +32,10 @@ TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pdf": "application/pdf",
 }
+LETTER = "text/plain; charset=utf-8"
 
 
-class Questions(compare_page.Questions, Protocol):
+class Questions(compare_page.Questions, brief_page.Questions, Protocol):
     pass
 
 
@@ -71,6 +73,15 @@ def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callab
 
         return compared
 
+    def brief(request: Request) -> Response:
+        state = asked(request)
+        found = brief_page.write(context, state, desk)
+        if request.url.path.endswith(".txt"):
+            return Response(brief_page.text(found, context, state.lang), media_type=LETTER, headers={"Cache-Control": "no-store"})
+        return answer(as_pdf(brief_page.paper(found, context, state.lang)), "pdf", "brief")
+
+    api.add_api_route("/api/brief.pdf", brief, methods=["GET"], summary="The morning brief on A4; ?lang=")
+    api.add_api_route("/api/brief.txt", brief, methods=["GET"], summary="The morning brief as the text of a letter; ?lang=")
     api.add_api_route("/api/kpis.pdf", overview, methods=["GET"], summary="All KPIs on A4; ?lang=, area=, period= as on the page")
     for form in TYPES:
         api.add_api_route(f"/api/kpis/{{kpi}}/areas.{form}", areas_as(form), methods=["GET"], summary=f"One KPI and its communes as {form}")

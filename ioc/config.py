@@ -112,7 +112,7 @@ class Web(_Model):
 
 
 class Simulator(_Model):
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="Address to listen on; with another than this machine's own, faults cannot be set over HTTP.")
     port: int = Field(8051, ge=1, le=65535)
     rate: float = Field(2.0, gt=0, le=10_000, description="Events a second, averaged over the day.")
     speed: float = Field(1.0, gt=0, le=10_000, description="How much faster than real time the simulated day runs.")

@@ -68,6 +68,8 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /api/compare.csv": "read",
     "GET /api/compare.xlsx": "read",
     "GET /api/compare.pdf": "read",
+    "GET /api/brief.pdf": "read",
+    "GET /api/brief.txt": "read",
     "GET /api/dead-letters": "read",
     "GET /api/doubts": "read",
     "POST /api/events/{feed}": "post",
@@ -84,6 +86,7 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /kpi/{kpi}": "show",
     "GET /compare": "show",
     "GET /changes": "show",
+    "GET /brief": "show",
     "GET /search": "show",
     "GET /operations": "read",
     "GET {path:path}": "page",
@@ -111,7 +114,7 @@ ROUTES: dict[str, Access | Literal["page"]] = {
 }
 
 # What takes figures away as a file: each is written into the audit log, by the gate.
-EXPORTS: frozenset[str] = frozenset(route for route in ROUTES if route.endswith((".csv", ".xlsx", ".pdf")))
+EXPORTS: frozenset[str] = frozenset(route for route in ROUTES if route.endswith((".csv", ".xlsx", ".pdf", ".txt")))
 
 # The pages Dash draws, by how their path begins (the first line that fits counts).
 PAGES: tuple[tuple[str, Access], ...] = (

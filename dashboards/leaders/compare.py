@@ -5,7 +5,7 @@ The address says all of it: `/compare?kpis=a,b&areas=05443,song-cong&sort=-a`. T
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -29,7 +29,7 @@ PATH = "/compare"
 
 
 class Questions(Protocol):
-    def tiles(self, asked: Asked, kpis: Sequence[str] | None = None) -> dict[str, Tile]: ...
+    def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]: ...
     def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]: ...
 
 

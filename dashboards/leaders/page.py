@@ -33,7 +33,7 @@ def layout(context: Context, state: State) -> Component:
     lang = state.lang
     sections = [_section(theme, kpis, context, state) for theme, kpis in context.themes]
     title = say("leaders.title", lang) if not state.area else f"{say('leaders.title', lang)} · {part_name(state.area, context, lang)}"
-    head = html.Div([html.H1(title), html.Div(id="sources", className="sources"), exports("/api/kpis", state)], className="page-title")
+    head = html.Div([html.H1(title), html.Div(id="sources", className="sources"), exports("/api/kpis", state), html.A(say("brief.open", lang), href=f"/brief?lang={lang}", className="to-brief")], className="page-title")
     first = html.Section(
         [html.Div(id="summary", className="summary"), html.Div(id="attention", className="attention")], className="first", **{"aria-label": say("leaders.first", lang)}
     )

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from ioc.config import Config, Simulator
 from ioc.errors import UserError
@@ -72,9 +74,15 @@ def test_it_starts_with_the_faults_of_the_command_line() -> None:
         assert re.fullmatch(r"[\[\]]{2}", client.get("/control").text)
 
 
-def test_it_listens_on_this_machine_only() -> None:
-    with pytest.raises(UserError, match=r"0\.0\.0\.0.*this machine only"):
-        serve(Config(simulator=Simulator(host="0.0.0.0")))
+def test_it_listens_on_this_machine_and_has_no_levers_where_others_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[tuple[str, Starlette]] = []
+    monkeypatch.setattr("uvicorn.run", lambda app, host, **_: served.append((host, app)))
+    serve(Config())
+    serve(Config(simulator=Simulator(host="0.0.0.0")))
+    assert [host for host, _ in served] == ["127.0.0.1", "0.0.0.0"]
+    answers = [TestClient(app).post("/control", json={"feed": "*", "fault": "slow"}).status_code for _, app in served]
+    assert answers == [200, 405]
+    assert TestClient(served[1][1]).get("/health/fhir/metadata").status_code == 200
 
 
 def test_it_refuses_a_fault_on_the_command_line_that_it_does_not_know() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from datetime import timedelta
+from html import escape
 
 import msgspec
 import pypdf
@@ -13,16 +15,18 @@ import pytest
 from dashboards import files
 from dashboards.context import Context
 from dashboards.document import to_html
+from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
 from dashboards.leaders.search import entries, search
 from dashboards.pdf import as_pdf
 from dashboards.state import State
+from dashboards.words import Lang
 from ioc.errors import UserError
 from ioc.kpi.asked import Asked
-from ioc.kpi.changes import far, moves, statuses
+from ioc.kpi.changes import Changes, far, moves, statuses
 from ioc.kpi.export import SHEET_ROWS, as_csv, as_xlsx
-from ioc.kpi.tile import Tile
+from ioc.kpi.tile import Delta, Target, Tile
 from tests.browser import province
 
 CONTEXT = Context(province.config(), province.AREAS, province.catalogue(), "1")
@@ -33,11 +37,22 @@ COMMUNES = ("05443", "05455", "05467")
 class Desk:
     """Answers from the made-up afternoon."""
 
-    def tiles(self, asked: Asked, kpis: list[str] | None = None) -> dict[str, Tile]:
+    def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]:
         return {kpi: tile for kpi, tile in SHOWN.tiles.items() if kpis is None or kpi in kpis}
 
     def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]:
         return SHOWN.by_area[kpi]
+
+    def changes(self) -> Changes:
+        return province.changes(SHOWN)
+
+
+class Morning(Desk):
+    """Asked of a day, it answers as if that day were over."""
+
+    def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]:
+        found = super().tiles(asked, kpis)
+        return {k: msgspec.structs.replace(t, period=msgspec.structs.replace(t.period, complete=True)) for k, t in found.items()} if asked.period else found
 
 
 def text_of(pdf: bytes) -> str:
@@ -77,6 +92,38 @@ def test_every_change_leads_to_the_page_of_its_number() -> None:
     assert found.statuses and found.moves and found.silent
     for change in (*found.statuses, *found.moves):
         assert f'data-change="{change.rule}" data-kpi="{change.tile.kpi}"' in page and f'href="/kpi/{change.tile.kpi}?lang=vi"' in page
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_every_sentence_of_the_brief_says_its_tiles_number_and_leads_to_it(lang: Lang) -> None:
+    state = State(lang)
+    found = brief_page.write(CONTEXT, state, Morning())
+    page, paper, letter = to_html(brief_page.layout(CONTEXT, state, found)), text_of(as_pdf(brief_page.paper(found, CONTEXT, lang))), brief_page.text(found, CONTEXT, lang)
+    assert [heading for heading, sentences in found.parts if not sentences] == []
+    for sentence in [s for _, sentences in found.parts for s in sentences]:
+        assert sentence.text in letter.replace("\u00a0", " ") or sentence.text in letter
+        assert escape(sentence.text) in page and sentence.path.partition("?")[0] in page
+        if sentence.kpi:
+            t = SHOWN.tiles[sentence.kpi]
+            assert files.shown_value(t, lang) in sentence.text and f"[{sentence.kpi}]" in paper
+    assert found.day == (SHOWN.now - timedelta(days=1)).astimezone(CONTEXT.zone).date()
+
+
+def test_the_brief_says_which_way_a_day_went_and_whether_the_target_is_met() -> None:
+    rate = msgspec.structs.replace(SHOWN.tiles["dossiers_on_time_rate"], value=98.5, target=Target(98.0), delta=Delta(-1.5, "previous_period"))
+    same = msgspec.structs.replace(SHOWN.tiles["dossiers_received_today"], value=12.0, delta=Delta(0.0, "same_weekday"), target=None)
+    over = [msgspec.structs.replace(t, period=msgspec.structs.replace(t.period, complete=True), better="up") for t in (rate, same)]
+    told = [s.text.replace("\u00a0", " ") for s in brief_page._of_theme(over, State("vi"))]
+    assert told[0].endswith("98,5%, giảm 1,5 điểm % so với ngày trước đó; đạt mục tiêu 98,0%.")
+    assert told[1].endswith("12 hồ sơ, bằng cùng thứ tuần trước.")
+    assert list(brief_page._of_theme([msgspec.structs.replace(rate, value=None)], State("vi"))) == []
+
+
+def test_an_old_alarm_is_not_told_as_if_it_held() -> None:
+    alarm = msgspec.structs.replace(SHOWN.tiles["incidents_overdue"], status="alarm", value=9.0)
+    for state, told in (("live", 1), ("late", 1), ("stale", 0), ("lost", 0)):
+        t = msgspec.structs.replace(alarm, quality=msgspec.structs.replace(alarm.quality, state=state))
+        assert len(brief_page._alarms([t], State("vi"))) == told
 
 
 def test_areas_are_sorted_by_the_column_asked_for_those_without_a_value_last() -> None:

@@ -1,0 +1,160 @@
+"""The morning brief: plain sentences made by rules, each of one number and leading to its page.
+
+The rules: what stands at alarm now; of the whole day before, the first figures of each theme, against what their tile is
+against; statuses that changed; feeds that fell silent. Every number is the tile's own, written as the screen writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards.context import Context
+from dashboards.figures import frame
+from dashboards.figures.numbers import clock_time, in_words, period_words, signed
+from dashboards.figures.tile import titled
+from dashboards.pdf import Paper, Part
+from dashboards.state import State
+from dashboards.words import Lang, say
+from ioc.kpi.asked import Asked
+from ioc.kpi.changes import Changes
+from ioc.kpi.tile import Tile
+
+OF_A_THEME = 3  # sentences about the day before
+ALARMS = 12  # sentences; how many more there are is said
+FORMS = ("pdf", "txt")
+
+
+class Questions(Protocol):
+    def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]: ...
+    def changes(self) -> Changes: ...
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """`kpi`: the number it is about; a sentence about a feed has none. `path`: where it leads."""
+
+    text: str
+    path: str
+    kpi: str = ""
+
+
+@dataclass(frozen=True)
+class Brief:
+    """`day`: the whole day it tells of. `parts`: (heading, sentences), also the empty ones."""
+
+    made: datetime
+    day: date
+    parts: list[tuple[str, list[Sentence]]]
+
+
+def write(context: Context, state: State, desk: Questions) -> Brief:
+    """Return the brief of the province. Raises `Unavailable` while the database is away."""
+    lang = state.lang
+    found = desk.changes()
+    day = (found.now - timedelta(days=1)).astimezone(context.zone).date()
+    daily = [kpi for kpi in context.overview if context.kpis[kpi].period == "day"]
+    tiles, yesterday = desk.tiles(Asked(), context.overview), desk.tiles(Asked("", f"{day}..{day}"), daily)
+    told = period_words(day, day + timedelta(days=1), lang)
+    return Brief(found.now, day, [
+        (say("brief.alarms", lang), _alarms(tiles.values(), state)),
+        (say("brief.yesterday", lang, day=told), [s for _, kpis in context.themes for s in _of_theme([yesterday[k] for k in kpis if k in yesterday], state)]),
+        (say("changes.statuses", lang), [_sentence(c.tile, state, "brief.status", was=say(f"status.{c.was_status}", lang), now=say(f"status.{c.tile.status}", lang)) for c in found.statuses]),
+        (say("changes.silent", lang), list(_silent(found, context, state))),
+    ])  # fmt: skip
+
+
+def _alarms(tiles: Iterable[Tile], state: State) -> list[Sentence]:
+    """What is at alarm and known to be so: of an old value nobody knows whether it still holds."""
+    found = [t for t in tiles if t.status == "alarm" and t.value is not None and t.quality.state in ("live", "late")]
+    told = [_sentence(t, state, "brief.alarm") for t in found[:ALARMS]]
+    rest = [Sentence(say("brief.rest", state.lang, n=len(found) - ALARMS), state.href("/"))] if len(found) > ALARMS else []
+    return told + rest
+
+
+def _of_theme(tiles: list[Tile], state: State) -> Iterator[Sentence]:
+    for t in [t for t in tiles if t.value is not None and t.as_of is not None and t.period.complete][:OF_A_THEME]:
+        yield _sentence(t, state, "brief.day", against=_against(t, state.lang), target=_target(t, state.lang))
+
+
+def _sentence(t: Tile, state: State, words: str, **more: str) -> Sentence:
+    lang = state.lang
+    value = say("no_data", lang) if t.value is None else in_words(t.value, t.unit, lang, t.decimals)
+    if t.value is not None and t.qualifier in ("at_least", "at_most", "about"):
+        value = say(t.qualifier, lang, value=value)
+    return Sentence(say(words, lang, title=titled(t, lang), value=value, **more), state.href(f"/kpi/{t.kpi}"), t.kpi)
+
+
+def _against(t: Tile, lang: Lang) -> str:
+    """Return ", tăng 68 so với cùng thứ tuần trước", or nothing where there is nothing to hold it against."""
+    if t.delta is None or t.delta.versus == "target":
+        return ""
+    by, reference = signed(t.delta.value, t.unit, lang, t.decimals), say(f"brief.versus.{t.delta.versus}", lang)
+    if by.startswith("±"):
+        return say("brief.same", lang, reference=reference)
+    return say("brief.more" if by.startswith("+") else "brief.less", lang, by=by[1:], reference=reference)
+
+
+def _target(t: Tile, lang: Lang) -> str:
+    if t.target is None or t.value is None or t.better == "band":
+        return ""
+    met = t.value >= t.target.value if t.better == "up" else t.value <= t.target.value
+    return say("brief.met" if met else "brief.missed", lang, target=in_words(t.target.value, t.unit, lang, t.decimals))
+
+
+def _silent(found: Changes, context: Context, state: State) -> Iterator[Sentence]:
+    names = context.feed_titles(state.lang)
+    for s in found.silent:
+        since = clock_time(s.as_of, found.now, context.zone, state.lang) or say("no_data", state.lang)
+        yield Sentence(say("brief.silent", state.lang, feed=names.get(s.feed, s.feed), since=since), f"/operations?lang={state.lang}")
+
+
+def layout(context: Context, state: State, found: Brief | None) -> Component:
+    """Return the page; without an answer (the database is away) it says so."""
+    lang = state.lang
+    head: list[Component] = [html.H1(say("brief.title", lang))]
+    if found is None:
+        return frame.page([html.Div(head, className="page-title"), html.P(say("page.away", lang), className="notice")], context, state, view="", path="/brief", current="brief")
+    links = [html.A(form.upper(), href=f"/api/brief.{form}?lang={lang}", download="") for form in FORMS]
+    head += [html.P(about(found, context, lang), className="description"), html.P([say("leaders.export", lang), *links], className="exports")]
+    content = [html.Div(head, className="page-title"), *[_section(heading, sentences, lang) for heading, sentences in found.parts], html.P(say("brief.rules", lang), className="rank-none")]
+    return frame.page(content, context, state, view="", path="/brief", current="brief")
+
+
+def _section(heading: str, sentences: list[Sentence], lang: Lang) -> Component:
+    lines = [html.A(s.text, href=s.path, **({"data-kpi": s.kpi} if s.kpi else {})) for s in sentences]
+    return html.Section([html.H2(heading), html.Div(lines or [html.P(say("changes.none", lang), className="rank-none")], className="brief")], className="card change-card")
+
+
+def about(found: Brief, context: Context, lang: Lang) -> str:
+    local = found.made.astimezone(context.zone)
+    return say("brief.about", lang, province=context.province(lang), made=f"{local:%H:%M %d/%m/%Y}")
+
+
+def paper(found: Brief, context: Context, lang: Lang) -> Paper:
+    """Return the brief as A4; each sentence names its number."""
+    parts = [Part(heading, [_cited(s) for s in sentences] or [say("changes.none", lang)]) for heading, sentences in found.parts]
+    return Paper(say("brief.title", lang), [about(found, context, lang)], [*parts, Part(sentences=[say("brief.rules", lang)])], f"{context.province(lang)} · {say('centre', lang)}")
+
+
+def text(found: Brief, context: Context, lang: Lang) -> str:
+    """Return the brief as the text of a letter, an address under each sentence where `web.url` says how ours begin."""
+    base = context.config.web.url.rstrip("/")
+    lines = [say("brief.title", lang), about(found, context, lang)]
+    for heading, sentences in found.parts:
+        lines += ["", heading.upper()]
+        for s in sentences:
+            lines += [f"- {_cited(s)}", *([f"  {base}{s.path}"] if base else [])]
+        lines += [] if sentences else [say("changes.none", lang)]
+    return "\n".join([*lines, "", say("brief.rules", lang), ""])
+
+
+def _cited(s: Sentence) -> str:
+    return f"{s.text} [{s.kpi}]" if s.kpi else s.text
+
+
