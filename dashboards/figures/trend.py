@@ -32,8 +32,7 @@ def trend(t: Tile, title: str, spans: Sequence[tuple[date, date]], lang: Lang) -
     else:
         figure = spark(t.spark, label, "light", width=640, height=150)
     low, high = (in_words(value, t.unit, lang, t.decimals) for value in (min(known), max(known)))
-    first = next(i for i, value in enumerate(t.spark) if value is not None)
-    ends = html.Div([html.Span(names[0] if t.kind in _ADDS_UP else names[first]), html.Span(names[-1])], className="trend-ends")
+    ends = html.Div([html.Span(names[0]), html.Span(names[-1])], className="trend-ends")
     return [figure, ends, _points(t, names, lang), html.Div(say("kpi.range", lang, low=low, high=high), className="rank-none")]
 
 

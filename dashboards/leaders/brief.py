@@ -1,7 +1,8 @@
 """The morning brief: plain sentences made by rules, each of one number and leading to its page.
 
-The rules: what stands at alarm now; of the whole day before, the first figures of each theme, against what their tile is
-against; statuses that changed; feeds that fell silent. Every number is the tile's own, written as the screen writes it.
+The rules, over the overview's numbers but not their categories: what stands at alarm now; of the whole day before, the first
+figures of each theme, against what their tile is against; statuses that changed; feeds that fell silent. Every number is the
+tile's own, written as the screen writes it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dash.development.base_component import Component
 
 from dashboards.context import Context
 from dashboards.figures import frame
+from dashboards.figures.breakdown import split
 from dashboards.figures.numbers import clock_time, in_words, period_words, signed
 from dashboards.figures.tile import titled
 from dashboards.pdf import Paper, Part
@@ -58,8 +60,9 @@ def write(context: Context, state: State, desk: Questions) -> Brief:
     lang = state.lang
     found = desk.changes()
     day = (found.now - timedelta(days=1)).astimezone(context.zone).date()
-    daily = [kpi for kpi in context.overview if context.kpis[kpi].period == "day"]
-    tiles, yesterday = desk.tiles(Asked(), context.overview), desk.tiles(Asked("", f"{day}..{day}"), daily)
+    whole = [kpi.kpi for _, kpis in context.themes for kpi in split([context.kpis[k] for k in kpis if context.kpis[k].overview])[0]]
+    daily = [kpi for kpi in whole if context.kpis[kpi].period == "day"]
+    tiles, yesterday = desk.tiles(Asked(), whole), desk.tiles(Asked("", f"{day}..{day}"), daily)
     told = period_words(day, day + timedelta(days=1), lang)
     return Brief(found.now, day, [
         (say("brief.alarms", lang), _alarms(tiles.values(), state)),

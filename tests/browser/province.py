@@ -74,7 +74,8 @@ def tile(kpi: Kpi, value: float | None, *, now: datetime = NOW, states: dict[str
     order = ("live", "late", "stale", "lost", "never")
     worst: State = max(found, key=order.index)
     dice = random.Random(kpi.kpi)
-    spark: list[float | None] = [*course(kpi).values[-14:-1], value] if value is not None else []
+    before = course(kpi).values[-14:-1]
+    spark: list[float | None] = [*[None] * (13 - len(before)), *before, value] if value is not None else []
     ratio = kpi.kind == "ratio" and value is not None
     return Tile(
         kpi=kpi.kpi, title=kpi.title, theme=kpi.theme, value=value, unit=kpi.unit, kind=kpi.kind, better=kpi.better,
