@@ -44,7 +44,7 @@ def line(values: Sequence[Any]) -> str:
     """Return values (texts, numbers, times, booleans; None; a dict as JSON) as a line of COPY."""
     fields = [v if type(v) is str else NULL if v is None else _FORMS.get(type(v), str)(v) for v in values]
     joined = "\t".join(fields)
-    if joined.count("\\") == fields.count(NULL) and joined.count("\t") == len(fields) - 1 and "\n" not in joined and "\r" not in joined:
+    if joined.count("\\") == values.count(None) and joined.count("\t") == len(fields) - 1 and "\n" not in joined and "\r" not in joined:
         return joined + "\n"  # nothing in them needs a backslash: nearly always
     return "\t".join([NULL if v is None else escaped(f) for v, f in zip(values, fields, strict=True)]) + "\n"
 

@@ -19,6 +19,7 @@ def test_a_line_tells_nothing_from_a_text_that_looks_like_it() -> None:
     at = datetime(2026, 11, 22, 1, 0, 0, 5, tzinfo=UTC)
     assert line(("a", None, 1, True, at, {"k": "v"})) == 'a\t\\N\t1\tTrue\t2026-11-22T01:00:00.000005Z\t{"k":"v"}\n'
     assert line(("\\N", None, "b\tc")) == "\\\\N\t\\N\tb\\tc\n"
+    assert line(("\\N", None)) == "\\\\N\t\\N\n"
     assert line(({"k": "say \"x\""}, None)) == '{"k":"say \\\\"x\\\\""}\t\\N\n'
 
 
