@@ -24,6 +24,7 @@ from dashboards import app as pages
 from ioc import areas
 from ioc.config import load
 from ioc.kpi import catalogue
+from ioc.kpi.desk import Desk
 from ioc.kpi.engine import Engine
 from ioc.live import Hub
 from ioc.store.pool import open_pool
@@ -37,8 +38,9 @@ def interval() -> FastAPI:
     config = load()
     units, kpis = areas.load(config.province.code), catalogue.load(config.kpis.catalogue)
     engine = Engine(kpis, config, units)
-    hub = Hub(config, engine, [kpi.kpi for kpi in catalogue.in_use(kpis, config)], open_pool(config))
-    pages.create(FastAPI(), config, hub, units, kpis)  # only to have the same rendering
+    pool = open_pool(config)
+    hub = Hub(config, engine, [kpi.kpi for kpi in catalogue.in_use(kpis, config)], pool)
+    pages.create(FastAPI(), config, hub, units, kpis, Desk(engine, pool))  # only to have the same rendering
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -178,7 +178,7 @@ def run_ours(broker: Broker, url: str, case: str, n: int) -> Cost:
 
 def measure(it: Rig, url: str, case: str, n: int, rounds: int) -> dict[str, Any]:
     """Run the rounds of one kind of source."""
-    broker = Broker(bootstrap=it.bootstrap, kind=it.broker_kind, prefix=f"bench{uuid.uuid4().hex[:6]}")  # type: ignore[arg-type]
+    broker = Broker(bootstrap=it.bootstrap, kind=it.broker_kind, prefix=f"bench{uuid.uuid4().hex[:6]}")
     topics = Publisher(broker)
     topics.ensure_topics(["bare"])
     topics.close()

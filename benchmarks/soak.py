@@ -48,7 +48,7 @@ def steady(bootstrap: str, kind: str, stop: threading.Event) -> Callable[[], Non
     """Return a job that opens and closes the same cases until told to stop: what there is to show does not grow."""
 
     def work() -> None:
-        publisher = Publisher(Broker(bootstrap=bootstrap, kind=kind, prefix="soak"))  # type: ignore[arg-type]
+        publisher = Publisher(Broker(bootstrap=bootstrap, kind=kind, prefix="soak"))
         publisher.ensure_topics([FEED])
         codes, n = sorted(areas.load("19").communes), 0
         while not stop.wait(0.05):
@@ -67,7 +67,7 @@ def sample(page: Page, cdp: CDPSession, server: Process) -> dict[str, float]:
     for _ in range(3):
         cdp.send("HeapProfiler.collectGarbage")
     metrics = {m["name"]: m["value"] for m in cdp.send("Performance.getMetrics")["metrics"]}
-    counts = page.evaluate("({ updates: window.soak.updates, links: window.soak.links, contexts: window.contexts })")
+    counts: dict[str, float] = page.evaluate("({ updates: window.soak.updates, links: window.soak.links, contexts: window.contexts })")
     return {"at_s": time.monotonic(), "heap_mb": metrics["JSHeapUsedSize"] / 1e6, "nodes": metrics["Nodes"], "listeners": metrics["JSEventListeners"], "server_mb": rss_mb(server.pid)} | counts
 
 

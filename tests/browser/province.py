@@ -15,8 +15,8 @@ from ioc.config import Config, load
 from ioc.kpi.catalogue import Catalogue, Kpi, in_use
 from ioc.kpi.catalogue import load as load_catalogue
 from ioc.kpi.changes import Changes, Silent, moves, statuses
-from ioc.kpi.tile import Delta, History, Period, Quality, State, Target, Tile
-from ioc.live import FeedView, Point, Snapshot, TickerItem, Words
+from ioc.kpi.tile import Delta, History, Period, Quality, State, Target, Tile, Words
+from ioc.live import FeedView, Point, Snapshot, TickerItem
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 20, 7, 32, 5, tzinfo=UTC)  # a Friday, 14:32:05 in Thái Nguyên

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -72,10 +72,11 @@ class Screens:
             self.add_view(name, *made)
         return self.views.get(name)
 
-    def tiles(self, asked: Asked, kpis: Collection[str] | None = None) -> dict[str, Tile]:
+    def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]:
         """As ioc.kpi.desk.Desk.tiles: what the test put into the snapshot."""
         found = self.snapshot.parts.get(str(asked), {}) if any(asked) else self.snapshot.tiles
-        return {kpi: tile for kpi, tile in found.items() if kpis is None or kpi in kpis}
+        wanted = found.keys() if kpis is None else set(kpis)
+        return {kpi: tile for kpi, tile in found.items() if kpi in wanted}
 
     def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]:
         return self.snapshot.by_area.get(str(Asked(kpi, period)), {})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString, cast
 
 import psycopg
 import pytest
@@ -22,7 +22,8 @@ from ioc.events import Asset, Case, Event, Observation, make
 from ioc.kpi import catalogue
 from ioc.kpi.engine import SPARK, Engine
 from ioc.kpi.explain import explain
-from ioc.store.reader import Reader, snapshot, statement_for
+from ioc.store.reader import ObservationTerm, Reader, snapshot, statement_for
+from ioc.store.sql import queries
 from ioc.store.writer import Record, Writer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -405,6 +406,42 @@ def test_no_number_reads_raw_events(engine: Engine, town: Town, area: str | None
     relations = set(_relations(plan[0]))
     assert relations <= {"rollup_case", "rollup_total", "rollup_duration", "rollup_observation", "case_state", "asset_state"}
     assert "rollup_duration" in relations
+
+
+def test_years_of_history_are_not_walked_through(town: Town) -> None:
+    """How figures were reported, and the first day of a feed: asked for spans of years, of which nearly all days say nothing."""
+    town.conn.execute(
+        "INSERT INTO rollup_observation (feed, metric, period, day, subject, n, total, last_time, last_value, said)"
+        " SELECT 'economy', m, '', date '2016-01-01' + d, 'x', 1, 1, now(), 1, CASE WHEN d = 3999 THEN '{\"qualifier\": \"about\"}'::jsonb END"
+        " FROM unnest('{a,b}'::text[]) AS m, generate_series(0, 3999) AS d"
+    )
+    town.conn.execute("ANALYZE rollup_observation")
+    town.conn.commit()
+    asked: list[tuple[Any, Any]] = []
+
+    class Noting(psycopg.Cursor[Any]):
+        def execute(self, query: Any, params: Any = None, **kwargs: Any) -> Any:
+            asked.append((query, params))
+            return super().execute(query, params, **kwargs)
+
+    with psycopg.connect(town.dsn, cursor_factory=Noting) as conn:
+        reader = Reader(conn)
+        said = reader.said([ObservationTerm("economy", m, "", "last") for m in "ab"], (date(2010, 1, 1), date(2030, 1, 1)), None)
+        first = reader.first_day("economy")
+    assert [day for found in said.values() for day, _ in found] == [date(2026, 12, 13)] * 2
+    assert first == date(2016, 1, 1)
+    assert town.conn.execute(cast("LiteralString", queries("kpi")["first_day"]), {"feed": "nobody"}).fetchone() == (None,)
+    for query, params in asked:
+        text = query if isinstance(query, str) else query.as_string(town.conn)
+        plan = town.conn.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {text}".encode(), params).fetchone()
+        assert plan is not None
+        assert _scanned(plan[0][0]["Plan"]) < 20, text
+
+
+def _scanned(node: dict[str, Any]) -> int:
+    """Return how many rows of tables were looked at, those that were then left out included."""
+    own = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] if "Relation Name" in node else 0
+    return round(own) + sum(_scanned(child) for child in node.get("Plans", []))
 
 
 def _relations(plan: Any) -> Iterator[str]:

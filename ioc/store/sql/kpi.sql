@@ -99,9 +99,20 @@ WHERE r.day BETWEEN %(lo)s AND %(hi)s AND r.said IS NOT NULL AND (%(areas)s::tex
 ORDER BY r.day, r.subject
 
 -- name: first_day
--- The first day a feed has anything to say of.
-SELECT least((SELECT min(day) FROM rollup_total WHERE feed = %(feed)s AND measure IN ('opened', 'closed')),
-             (SELECT min(day) FROM rollup_observation WHERE feed = %(feed)s))
+-- The first day a feed has anything to say of: a look at the beginning of each stretch of the indexes, whatever their length.
+WITH RECURSIVE metrics AS (
+    (SELECT metric, period FROM rollup_observation WHERE feed = %(feed)s ORDER BY metric, period LIMIT 1)
+    UNION ALL
+    SELECT n.metric, n.period FROM metrics m CROSS JOIN LATERAL (
+        SELECT r.metric, r.period FROM rollup_observation r
+        WHERE r.feed = %(feed)s AND (r.metric, r.period) > (m.metric, m.period) ORDER BY r.metric, r.period LIMIT 1
+    ) n
+)
+SELECT least(
+    (SELECT min(f.day) FROM unnest('{opened,closed}'::text[]) AS k(measure)
+     CROSS JOIN LATERAL (SELECT day FROM rollup_total WHERE feed = %(feed)s AND measure = k.measure ORDER BY day LIMIT 1) f),
+    (SELECT min(f.day) FROM metrics m
+     CROSS JOIN LATERAL (SELECT day FROM rollup_observation r WHERE r.feed = %(feed)s AND r.metric = m.metric AND r.period = m.period ORDER BY day LIMIT 1) f))
 
 -- name: feeds
 -- When each feed was last heard of, over its partitions.
