@@ -19,7 +19,7 @@ up: $(VENV)/.runs
 setup: $(VENV)/.runs
 
 test: $(VENV)/.tests
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.tests
 	@$(VENV)/bin/ruff check .

@@ -17,12 +17,15 @@ Marks real_kafka, timescaledb, browser, samples skip a test where that is not th
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -37,10 +40,27 @@ from ioc.embedded.postgres import Postgres
 _NEEDS_BROKER = {"kafka", "broker"}
 _NEEDS_DATABASE = {"database", "empty_database", "database_kind", "each_database"}
 _SERVICES = pytest.StashKey[found.Services]()
+_USED = pytest.StashKey[dict[str, str]]()  # what the workers of `pytest -n` ran on
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    """One of several processes of `pytest -n`, each with servers of its own."""
+    return hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """As many as there are cores and memory for (a broker, two databases and a browser each); none share a broker from outside."""
+    if os.environ.get("IOC_TEST_BOOTSTRAP"):
+        return 0
+    return min(os.cpu_count() or 1, int(psutil.virtual_memory().total / 4e9), 4)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    if found.REQUIRED and not session.config.option.collectonly and (missing := found.missing_services()):
+    if session.config.option.collectonly or _is_worker(session.config):
+        return  # what has to be fetched was fetched before there were workers
+    missing = found.missing_services()
+    if found.REQUIRED and missing:
         pytest.exit("IOC_REQUIRE_SERVICES is set, but " + "; ".join(missing), returncode=1)
 
 
@@ -65,7 +85,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the servers the chosen tests need, side by side; each test waits only for its own."""
-    if session.config.option.collectonly:
+    if session.config.option.collectonly or not session.items:
         return
     found.remove_leftovers()
     services = session.config.stash[_SERVICES] = found.Services()
@@ -79,14 +99,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         services.close()
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _is_worker(session.config) and (services := session.config.stash.get(_SERVICES, None)):
+        session.config.workeroutput["used"] = services.used
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash.setdefault(_USED, {}).update(getattr(node, "workeroutput", {}).get("used", {}))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     services = config.stash.get(_SERVICES, None)
-    if services is None:
+    used = services.used if services else config.stash.get(_USED, None)
+    if used is None:
         return
     write = terminalreporter.write_line
     terminalreporter.section("services")
     for name in ("broker", "database", "browser", "samples"):
-        for title in sorted(title for title, kind in services.used.items() if kind == name) or ["not used"]:
+        for title in sorted(title for title, kind in used.items() if kind == name) or ["not used"]:
             write(f"{name}: {title}")
     skipped = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
     for reason, count in skipped.most_common():
