@@ -134,7 +134,7 @@ class Sink:
 
     def put(self, batch: Batch) -> Result:
         """Return when the batch is committed. Raise `Fenced`; or `Unavailable` when asked to stop while waiting."""
-        delay, down = RETRY_MIN_S, False
+        delay, down, outrun = RETRY_MIN_S, False, False
         while True:
             try:
                 result = self._put(batch.records, batch, batch.rows)
@@ -143,6 +143,10 @@ class Sink:
                 return result
             except _AGAIN as exc:
                 self.drop()
+                if isinstance(exc, psycopg.errors.UniqueViolation) and not outrun:
+                    outrun = True
+                    log.info("another process stored something of this batch meanwhile; writing it again", records=len(batch.records))
+                    continue
                 if not down:
                     log.error("cannot write; pausing and trying again", reason=_say(exc))
                     down = True

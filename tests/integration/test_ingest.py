@@ -13,11 +13,13 @@ from typing import Any
 import psycopg
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
+from structlog.testing import capture_logs
 
 from ioc import ingest
 from ioc.bus import Publisher, topic_of
 from ioc.config import Broker, Config, Database, Feed, Words
 from ioc.events import Case, DeadLetter, Event, Observation, make
+from ioc.store.writer import Result
 
 T0 = datetime(2026, 11, 22, 1, tzinfo=UTC)
 FEED = "push"
@@ -172,3 +174,20 @@ def test_what_the_database_refuses_becomes_a_dead_letter_and_the_rest_goes_on(co
         until(lambda: stored(config) == 39)
         until(lambda: scalar(config, "SELECT count(*) FROM dead_letter WHERE cause = 'database_refused'") == 1)
     assert scalar(config, "SELECT sum(total) FROM rollup_observation") == sum(range(40)) - 13
+
+
+def test_a_batch_that_another_process_outran_is_written_again_at_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def put(self: ingest.Sink, records: list[Any], batch: Any, rows: Any = None) -> Result:
+        tries.append(len(records))
+        if len(tries) == 1:
+            raise psycopg.errors.UniqueViolation("duplicate key value")
+        return Result(events=1)
+
+    monkeypatch.setattr(ingest.Sink, "_put", put)
+    monkeypatch.setattr(ingest, "RETRY_MIN_S", 3600.0)  # a test that waits would not end
+    with capture_logs() as said:
+        assert ingest.Sink(config, threading.Event()).put(ingest.Batch([], {}, {}, {}, [])).events == 1
+    assert tries == [0, 0]
+    assert [line["log_level"] for line in said] == ["info"]
