@@ -27,12 +27,14 @@ _ZERO = Decimal(0)
 
 
 class Unit(Struct, frozen=True):
-    """A unit and its value; `estimated` where some of it was apportioned."""
+    """A unit and its value, of a ratio with both its parts; `estimated` where some of it was apportioned."""
 
     code: str
     name: str
     value: float | None
     estimated: bool = False
+    numerator: float | None = None
+    denominator: float | None = None
 
 
 class InGeography(Struct, frozen=True):
@@ -51,15 +53,16 @@ def read(kpi: Kpi, areas: Areas, whole: Parts, parts: Mapping[str, Parts], geogr
     additive = is_additive(kpi.formula)
     names = names_of(areas, geography)
     total = _value(kpi.formula, whole)
-    if geography == "today" or not additive:
-        split: dict[str, Parts] = dict(parts) if geography == "today" else {}
-        units = [Unit(code, name, _value(kpi.formula, split[code]) if code in split else None) for code, name in names.items()]
-    else:
-        split = _sums(areas, parts, geography)
-        estimated = {unit for weights in shares(areas, geography).values() if len(weights) > 1 for unit in weights}
-        units = [Unit(code, name, _value(kpi.formula, split.get(code, (None, None))), code in estimated) for code, name in names.items()]
+    split = dict(parts) if geography == "today" else _sums(areas, parts, geography) if additive else {}
+    unsure = estimated(areas, geography) if additive else frozenset()
+    units = [_unit(kpi.formula, code, name, split.get(code, (None, None)), code in unsure) for code, name in names.items()]
     elsewhere = _value(kpi.formula, _less(whole, split.values())) if additive and not kpi.formula.divides else None
     return InGeography(kpi.kpi, geography, total, elsewhere, units, additive)
+
+
+def _unit(formula: Formula, code: str, name: str, parts: Parts, unsure: bool) -> Unit:
+    top, bottom = (None if part is None else float(part) for part in parts)
+    return Unit(code, name, _value(formula, parts), unsure, *((top, bottom) if formula.divides else ()))
 
 
 def is_additive(formula: Formula) -> bool:
@@ -82,6 +85,14 @@ def names_of(areas: Areas, geography: Geography) -> dict[str, str]:
     if geography == "districts":
         return dict(sorted({was.district_code: was.district for was in areas.former.values()}.items()))
     return {was.code: f"{was.name}, {was.district}" for was in areas.former.values()}
+
+
+@lru_cache(maxsize=8)
+def estimated(areas: Areas, geography: Geography) -> frozenset[str]:
+    """Return the former units that share one of today's communes with another: what is theirs of it can only be apportioned."""
+    if geography == "today":
+        return frozenset()
+    return frozenset(unit for weights in shares(areas, geography).values() if len(weights) > 1 for unit in weights)
 
 
 @lru_cache(maxsize=8)
