@@ -1,8 +1,8 @@
 """Spreadsheets (XLSX) -> the rows a table has, with the doubts only a spreadsheet brings.
 
 The header is the row near the top in which most columns have a text, or so many rows when it spans several: a merged
-heading stands over each of its columns ("Khách quốc tế" = "Khách" over "quốc tế"). A hidden row, and a formula that was
-never calculated, become records with a defect: somebody has to say what they mean.
+heading stands over each of its columns ("Khách quốc tế" = "Khách" over "quốc tế"). A hidden row, cells merged over several
+rows, and a formula that was never calculated become records with a defect: somebody has to say what they mean.
 """
 
 from __future__ import annotations
@@ -58,11 +58,12 @@ def _document(table: Any, formulas: Any, header_rows: int, size: int) -> Documen
     first = _first_of_header(table, cells, header_rows)
     header = _header(table, cells, first, header_rows)
     hidden = {number for number, row in table.row_dimensions.items() if row.hidden}
+    merged = {row: block.coord for block in table.merged_cells.ranges if block.max_row > block.min_row for row in range(block.min_row, block.max_row + 1)}
     rows = []
     for number, row in enumerate(cells[first + header_rows :], first + header_rows + 1):
         named = {name: _plain(value) for name, value in zip(header, row, strict=False) if name}
         if any(value is not None for value in named.values()) or _formula_without_value(formulas, number, row):
-            rows.append(Row(named, number, _defect(number, hidden, formulas, row)))
+            rows.append(Row(named, number, _defect(number, hidden, merged, formulas, row)))
     return Document("csv", rows, "", size, header=[name for name in header if name])
 
 
@@ -96,9 +97,11 @@ def _names(table: Any, cells: list[list[Any]], first: int, header_rows: int) -> 
     return names
 
 
-def _defect(number: int, hidden: set[int], formulas: Any, row: list[Any]) -> Defect | None:
+def _defect(number: int, hidden: set[int], merged: dict[int, str], formulas: Any, row: list[Any]) -> Defect | None:
     if number in hidden:
         return Defect("hidden_row", f"row {number} is hidden: nobody can tell whether it counts", repair="show it, or delete it")
+    if number in merged:
+        return Defect("merged_cells", f"row {number}: {merged[number]} is merged over several rows: nobody can tell which of them its value belongs to", repair="unmerge the cells, and fill every row")
     if column := _formula_without_value(formulas, number, row):
         return Defect("no_value", f"row {number}, column {column}: the formula was never calculated", repair="open the file in a spreadsheet program and save it again")
     return None

@@ -212,6 +212,15 @@ def test_a_sheet_as_people_make_it_becomes_rows_with_their_numbers() -> None:
     assert document.value[0].value == {"Ngày": "2026-11-20", "Cơ sở": "Hồ Núi Cốc", "Khách quốc tế": 12, "Khách nội địa": "1.250"}
 
 
+def test_cells_merged_over_rows_are_told_with_their_place_and_nothing_of_those_rows_is_taken() -> None:
+    """A number over three communes is no commune's; what was merged is the first row's only by the file format."""
+    body = workbook(["Ngày", "Xã", "Khách"], ["20/11/2026", "A", 1], ["20/11/2026", "B", 90], ["20/11/2026", "C", None], ["21/11/2026", "D", 4], merge="C3:C4")
+    rows = sheets.decode(body).value
+    assert [(row.line, row.defect.cause if row.defect else "") for row in rows] == [(2, ""), (3, "merged_cells"), (4, "merged_cells"), (5, "")]
+    defect = rows[1].defect
+    assert defect is not None and "row 3: C3:C4 is merged" in str(defect) and "unmerge the cells" in str(defect)
+
+
 def test_a_broken_or_wrong_workbook_is_refused_with_a_sentence() -> None:
     for body, sheet, cause in ((workbook(["a", "b"], [1, 2]), "T12", "unknown_layout"), (workbook(), "", "empty"), (workbook(["a", "a"], [1, 2]), "", "duplicate_header")):
         with pytest.raises(Exception) as exc:
