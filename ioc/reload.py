@@ -105,7 +105,7 @@ def stamp(config: Config) -> str:
     """Return 8 characters that tell these files' contents from any other."""
     mark = hashlib.blake2b(digest_size=4)
     folders = (config.kpis.catalogue, config.scenes.folder)
-    files = [path_of(), *(file for folder in folders for file in sorted(folder.glob("*.yaml"))), *sorted(_CONNECTORS.glob("*/connector.yaml"))]
+    files = [path_of(), *(file for folder in folders for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.csv")])), *sorted(_CONNECTORS.glob("*/connector.yaml"))]
     for file in files:
         try:
             mark.update(str(file).encode() + b"\0" + file.read_bytes())

@@ -40,6 +40,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ioc.config import FEED_NAME, Config, line_of
 from ioc.errors import UserError
+from ioc.kpi import frozen
 from ioc.kpi.model import Change, Derived, Formula, Guard, Kpi, Operation, Period, Theme
 from ioc.kpi.tile import Better, Kind, Target, Words
 from ioc.store.reader import (
@@ -80,7 +81,7 @@ class Catalogue:
 
 
 def load(folder: Path) -> Catalogue:
-    """Read every *.yaml of `folder`, then join what is derived; raise `UserError` with file, line and repair."""
+    """Read every *.yaml of `folder`, join what is derived, hold formulas against those frozen; raise `UserError` with file, line and repair."""
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise UserError(f"{folder}: no *.yaml file of KPIs is in it; set kpis.catalogue in config.yaml")
@@ -97,7 +98,9 @@ def load(folder: Path) -> Catalogue:
                 found.append((kpi, row.formula.kpis))
         written.append((file, found))
     joined = _Joining({kpi.kpi: (kpi, over) for _, found in written for kpi, over in found}, where)
-    return Catalogue(tuple(Theme(file.theme, file.title.words(), tuple(joined.kpi(kpi.kpi) for kpi, _ in found)) for file, found in written))
+    catalogue = Catalogue(tuple(Theme(file.theme, file.title.words(), tuple(joined.kpi(kpi.kpi) for kpi, _ in found)) for file, found in written))
+    frozen.check(folder, catalogue, where)
+    return catalogue
 
 
 class _Joining:

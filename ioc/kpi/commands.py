@@ -1,4 +1,4 @@
-"""`ioc kpi list|value|explain|docs` and what `ioc audit` runs."""
+"""`ioc kpi list|value|explain|docs|freeze` and what `ioc audit` runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ioc import areas, config
 from ioc.clock import system_clock
 from ioc.config import Config
 from ioc.errors import UserError
-from ioc.kpi import catalogue
+from ioc.kpi import catalogue, frozen
 from ioc.kpi.catalogue import Catalogue
 from ioc.kpi.docs import markdown
 from ioc.kpi.engine import Engine
@@ -104,6 +104,14 @@ def docs(
         typer.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
+
+
+@app.command()
+def freeze() -> None:
+    """Note the formulas that are new, by version: from then on a changed formula without a new version is refused."""
+    settings, found = _loaded()
+    added = frozen.freeze(settings.kpis.catalogue, found)
+    typer.echo(f"{added} formulas added to {settings.kpis.catalogue / frozen.FILE}")
 
 
 def audit_command(*, as_json: bool = False) -> None:

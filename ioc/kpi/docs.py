@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ioc.kpi.catalogue import Catalogue, Kpi
-from ioc.kpi.engine import in_symbols
+from ioc.kpi.symbols import in_symbols
 from ioc.kpi.tet import AFTER, BEFORE
 from ioc.kpi.tile import Words
 from ioc.kpi.words import in_words

@@ -32,9 +32,10 @@ from ioc.kpi import freshness, guard
 from ioc.kpi.catalogue import Catalogue, in_use
 from ioc.kpi.geography import Geography, InGeography
 from ioc.kpi.geography import read as geography_of
-from ioc.kpi.model import Derived, Formula, Kpi, Period
+from ioc.kpi.model import Derived, Kpi, Period
 from ioc.kpi.periods import FAR, SPARK, Against, Days, against, share_of_year, windows
 from ioc.kpi.reported import qualifier, reports
+from ioc.kpi.symbols import in_symbols
 from ioc.kpi.tile import Delta, History, Quality, State, Status, Target, Tile, Versus, Words
 from ioc.kpi.tile import Period as TilePeriod
 from ioc.store.reader import (
@@ -112,8 +113,12 @@ class Engine:
                     tiles[kpi.kpi] = self._tile(kpi, found[kpi.kpi], looking, references.get(kpi.kpi), versus)
         return {kpi.kpi: tiles[kpi.kpi] for kpi in chosen}
 
-    def by_area(self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None, period: Period | None = None) -> dict[str, float | None]:
-        """Return the KPI's value for every commune, by code, from the same rows that make up the province's value."""
+    def by_area(
+        self, reader: Reader, kpi: str, at: datetime, known_at: datetime | None = None, days: Days | None = None, period: Period | None = None, geography: Geography = "today"
+    ) -> dict[str, float | None]:
+        """Return the KPI's value for every commune (every unit of `geography`), by code, from the same rows that make up the province's value."""
+        if geography != "today":
+            return {unit.code: unit.value for unit in self.in_geography(reader, kpi, geography, at, known_at, days, period).units}
         of = self._by_commune(reader, kpi, at, known_at, days, period)
         return {code: _number(of(code).at(of.bucket)) if of else None for code in self.areas.communes}
 
@@ -641,39 +646,6 @@ def _derive(derived: Derived, values: list[_Value]) -> _Value:
     if derived.operation == "index":
         return sum((value * weight for value, weight in zip(known, derived.weights, strict=True)), Decimal(0)) / sum(derived.weights)
     return sum(known, Decimal(0)) if derived.operation == "sum" else known[0] - sum(known[1:], Decimal(0))
-
-
-def in_symbols(formula: Formula) -> str:
-    """Return the formula in one line, the same in every language."""
-    if formula.derived:
-        return _derived_symbols(formula.derived, formula.scale)
-    top = " + ".join(_symbol(term) for term in formula.numerator)
-    if not formula.denominator:
-        return top
-    bottom = " + ".join(_symbol(term) for term in formula.denominator)
-    scale = f"{formula.scale} × " if formula.scale != 1 else ""
-    top = f"({top})" if len(formula.numerator) > 1 else top
-    return f"{scale}{top} / {f'({bottom})' if len(formula.denominator) > 1 else bottom}"
-
-
-def _derived_symbols(derived: Derived, scale: int) -> str:
-    names = [kpi.kpi for kpi in derived.inputs]
-    if derived.operation == "index":
-        return f"({' + '.join(f'{weight} × {name}' for weight, name in zip(derived.weights, names, strict=True))}) / {sum(derived.weights)}"
-    joined = {"sum": " + ", "difference": " - ", "ratio": " / "}[derived.operation].join(names)
-    return f"{scale} × {joined}" if scale != 1 else joined
-
-
-def _symbol(term: Term) -> str:
-    if isinstance(term, CaseTerm):
-        dims = [f"{dim}={'|'.join(values)}" for dim, values in term.where] + [f"{dim}≠{'|'.join(values)}" for dim, values in term.without]
-        what = f"distinct {term.distinct}" if term.distinct else term.value
-        return f"{what}({', '.join([term.feed, '+'.join(term.measures), *dims])})"
-    if isinstance(term, ObservationTerm):
-        return f"{term.aggregate}({term.feed}, {term.metric}{'' if term.limit is None else f', {term.limit:g}'})"
-    if isinstance(term, AssetTerm):
-        return f"assets({term.feed}, {term.kind}, {'|'.join(term.states)})"
-    return f"{term.aggregate} hours({term.feed}, closed)"
 
 
 def _touched(term: Term, changed: Mapping[str, Collection[str]]) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from ioc.kpi.engine import Engine, in_symbols
+from ioc.kpi.engine import Engine
 from ioc.kpi.model import Kpi, Period
 from ioc.kpi.periods import Days
+from ioc.kpi.symbols import in_symbols
 from ioc.kpi.tile import Words
 from ioc.kpi.words import in_words
 from ioc.store import status

@@ -15,9 +15,10 @@ import psycopg
 from msgspec import Struct
 
 from ioc.clock import day_start, local_day
-from ioc.kpi.engine import Engine, in_symbols
+from ioc.kpi.engine import Engine
 from ioc.kpi.model import Kpi
 from ioc.kpi.periods import begin, reach
+from ioc.kpi.symbols import in_symbols
 from ioc.store import ledger
 from ioc.store.ledger import Published, Restatement
 from ioc.store.reader import AssetTerm, ObservationTerm, Reader, kind_of

@@ -11,7 +11,7 @@ from ioc.config import Config
 from ioc.config import load as load_config
 from ioc.errors import UserError
 from ioc.kpi import catalogue
-from ioc.kpi.engine import in_symbols
+from ioc.kpi.symbols import in_symbols
 from ioc.store.reader import AssetTerm, CaseTerm, DurationTerm, ObservationTerm
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -15,8 +15,9 @@ from ioc.errors import UserError
 from ioc.kpi import catalogue, freshness
 from ioc.kpi.catalogue import Kpi
 from ioc.kpi.docs import markdown
-from ioc.kpi.engine import Engine, Reference, delta, in_symbols, status
+from ioc.kpi.engine import Engine, Reference, delta, status
 from ioc.kpi.periods import SPARK, windows
+from ioc.kpi.symbols import in_symbols
 from ioc.kpi.tile import Delta, Period, Target, Versus, Words
 from ioc.kpi.words import in_words
 
