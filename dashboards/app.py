@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 import dash
 import fastapi
@@ -18,9 +18,11 @@ import msgspec
 import pydeck
 from dash import ClientsideFunction, Input, Output, dcc, html
 from dash.development.base_component import Component
+from fastapi import HTTPException
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboards import files
 from dashboards.context import Context
@@ -29,8 +31,10 @@ from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
 from dashboards.leaders import kpi as kpi_page
+from dashboards.leaders import notes
 from dashboards.leaders import page as leaders_page
 from dashboards.leaders import search as search_page
+from dashboards.leaders.notes import Typed
 from dashboards.maps.country import svg
 from dashboards.operations import page as operations_page
 from dashboards.state import State, check, read
@@ -45,10 +49,10 @@ from ioc.errors import Unavailable, UserError
 from ioc.kpi.asked import Asked
 from ioc.kpi.catalogue import Catalogue
 from ioc.kpi.changes import Changes
-from ioc.kpi.tile import Tile
 from ioc.live import Made, Maker, Render, Snapshot
 
 _HERE = Path(__file__).parent
+MAX_FORM_BYTES = 20_000
 T = TypeVar("T")
 
 
@@ -65,11 +69,10 @@ class Views(Protocol):
     def add_maker(self, make: Maker) -> None: ...
 
 
-class Questions(Protocol):
+class Questions(notes.Questions, Protocol):
     """What the pages need of `ioc.kpi.desk.Desk`."""
 
-    def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]: ...
-    def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]: ...
+    def by_area(self, kpi: str, period: str = "", geography: str = "") -> dict[str, float | None]: ...
     def changes(self) -> Changes: ...
 
 
@@ -169,7 +172,7 @@ def made(name: str, context: Context) -> Made | None:
         return None
     state = State("vi" if found["lang"] == "vi" else "en", *Asked.read(found["asked"] or ""))
     try:
-        check(state.asked, context)
+        check(Asked(state.area, state.period, state.geography), context)
     except UserError:
         return None
     if found[1] == "operations":
@@ -188,24 +191,51 @@ def _route(app: dash.Dash, context: Context, scenes: Mapping[str, Scene]) -> Non
 def _office(api: fastapi.FastAPI, context: Context, hub: Views, desk: Questions) -> None:
     """Serve the pages of offices as plain documents."""
 
-    def office(request: Request) -> Response:
-        page = filled(page_at(request.url.path, request.url.query, context, {}, desk), context, hub, desk)
+    def drawn(path: str, query: str, typed: Typed | None = None) -> Response:
+        page = filled(page_at(path, query, context, {}, desk, typed), context, hub, desk)
         lang: Lang = "en" if getattr(page, "lang", "vi") == "en" else "vi"
-        return HTMLResponse(document(page, f"IOC {context.province(lang)}", lang), headers={"Cache-Control": "no-store"})
+        return HTMLResponse(document(page, f"IOC {context.province(lang)}", lang), 409 if typed else 200, headers={"Cache-Control": "no-store"})
+
+    def office(request: Request) -> Response:
+        return drawn(request.url.path, request.url.query)
+
+    def note(kpi: str, number: int, form: dict[str, str], query: str) -> Response:
+        if kpi not in context.kpis:
+            raise HTTPException(404, f"no KPI is called {kpi!r}")
+        state = read(query, context)
+        typed = notes.act(kpi, number, form, state, desk)
+        return drawn(f"/kpi/{kpi}", query, typed) if typed else RedirectResponse(state.href(f"/kpi/{kpi}") + "#notes", 303)
+
+    async def noted(kpi: str, request: Request, number: int = 0) -> Response:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_FORM_BYTES:
+                raise UserError("the form is too large")
+        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        return await run_in_threadpool(note, kpi, number, form, request.url.query)
+
+    for path in ("/kpi/{kpi}/notes", "/kpi/{kpi}/notes/{number}"):
+        api.add_api_route(path, noted, methods=["POST"], include_in_schema=False)
 
     for path in ("/", "/kpi/{kpi}", "/compare", "/changes", "/brief", "/search", "/operations"):
         api.add_api_route(path, office, methods=["GET"], include_in_schema=False)
 
 
-def page_at(path: str, search: str | None, context: Context, scenes: Mapping[str, Scene], desk: Questions | None = None) -> Component:
-    """Return the page at an address, or one that says there is none or why not. `desk`: whom to ask; None: who may not read."""
+def page_at(
+    path: str, search: str | None, context: Context, scenes: Mapping[str, Scene], desk: Questions | None = None, typed: Typed | None = None
+) -> Component:
+    """Return the page at an address, or one that says there is none or why not. `desk`: whom to ask; None: who may not read.
+
+    `typed`: a form of that page that was refused.
+    """
     try:
-        return _page_at(path, search, context, scenes, desk)
+        return _page_at(path, search, context, scenes, desk, typed)
     except UserError as exc:
         return _refusal(str(exc), as_lang(parse_qs((search or "").lstrip("?")).get("lang", [None])[0], context.config.language))
 
 
-def _page_at(path: str, search: str | None, context: Context, scenes: Mapping[str, Scene], desk: Questions | None) -> Component:
+def _page_at(path: str, search: str | None, context: Context, scenes: Mapping[str, Scene], desk: Questions | None, typed: Typed | None) -> Component:
     state = read(search, context)
     lang = state.lang
     at = parse_qs((search or "").lstrip("?"), keep_blank_values=True).get("at", [None])[0]  # an earlier moment, asked of the wall
@@ -228,7 +258,7 @@ def _page_at(path: str, search: str | None, context: Context, scenes: Mapping[st
         case ["search"]:
             return search_page.layout(context, state)
         case ["kpi", kpi]:
-            return kpi_page.layout(kpi, context, state)
+            return kpi_page.layout(kpi, context, state, _answer(lambda: notes.gather(kpi, state, desk, typed) if desk and kpi in context.kpis else None))
     return _refusal(say("page.unknown", lang), lang)
 
 

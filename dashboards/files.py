@@ -1,11 +1,11 @@
-"""What is on a leaders' page as a file: CSV, XLSX and PDF of the overview, a KPI's page and a comparison.
+"""What is on a leaders' page as a file: CSV, XLSX and PDF of the overview, a KPI's page and a comparison; PDF of changes and brief.
 
 Numbers in CSV and XLSX are the tile's, nothing rounded; a PDF says what the screen says, word for word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -16,14 +16,17 @@ from starlette.responses import Response
 
 from dashboards.context import Context
 from dashboards.figures.numbers import clock_time_s, in_words, number, period_words, signed
-from dashboards.figures.picker import part_name
-from dashboards.figures.tile import titled
+from dashboards.figures.picker import part_name, unit_names
+from dashboards.figures.tile import shown_value, titled
 from dashboards.leaders import brief as brief_page
+from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
+from dashboards.leaders import notes
 from dashboards.pdf import Paper, Part, Table, as_pdf
 from dashboards.state import State, read
 from dashboards.words import Lang, pick, say
 from ioc.kpi.export import Cell, as_csv, as_xlsx
+from ioc.kpi.geography import estimated
 from ioc.kpi.tile import Tile
 from ioc.kpi.words import in_words as formula_in_words
 
@@ -35,7 +38,7 @@ TYPES = {
 LETTER = "text/plain; charset=utf-8"
 
 
-class Questions(compare_page.Questions, brief_page.Questions, Protocol):
+class Questions(compare_page.Questions, brief_page.Questions, notes.Questions, Protocol):
     pass
 
 
@@ -80,6 +83,10 @@ def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callab
             return Response(brief_page.text(found, context, state.lang), media_type=LETTER, headers={"Cache-Control": "no-store"})
         return answer(as_pdf(brief_page.paper(found, context, state.lang)), "pdf", "brief")
 
+    def changed(request: Request) -> Response:
+        return answer(as_pdf(changes_page.paper(desk.changes(), context, asked(request).lang)), "pdf", "changes")
+
+    api.add_api_route("/api/changes.pdf", changed, methods=["GET"], summary="What changed since yesterday, on A4; ?lang=")
     api.add_api_route("/api/brief.pdf", brief, methods=["GET"], summary="The morning brief on A4; ?lang=")
     api.add_api_route("/api/brief.txt", brief, methods=["GET"], summary="The morning brief as the text of a letter; ?lang=")
     api.add_api_route("/api/kpis.pdf", overview, methods=["GET"], summary="All KPIs on A4; ?lang=, area=, period= as on the page")
@@ -93,15 +100,6 @@ def _sheet(rows: list[list[Cell]], form: str, lang: Lang, title: str) -> bytes:
 
 
 # What a tile says, word for word as the screen does.
-
-
-def shown_value(t: Tile, lang: Lang) -> str:
-    if t.as_of is None:
-        return say("no_data", lang)
-    if t.value is None:
-        return say("not_computable", lang)
-    text = in_words(t.value, t.unit, lang, t.decimals)
-    return say(t.qualifier, lang, value=text) if t.qualifier in ("at_least", "at_most", "about") else text
 
 
 def shown_period(t: Tile, context: Context, lang: Lang) -> str:
@@ -128,9 +126,11 @@ def _about(context: Context, state: State, now: datetime, tiles: Mapping[str, Ti
     lang = state.lang
     newest = max((t.as_of for t in tiles.values() if t.as_of), default=None)
     local = now.astimezone(context.zone)
+    geography = [say("paper.geography", lang, name=say(f"geography.{state.geography}", lang))] if state.geography else []
     return [
         say("paper.asked", lang, area=part_name(state.area, context, lang), period=say(f"period.{state.period or 'own'}", lang) if "-" not in state.period else state.period.replace("..", " – ")),
         say("paper.as_of_line", lang, as_of=clock_time_s(newest, now, context.zone, lang) or say("no_data", lang), made=f"{local:%H:%M %d/%m/%Y}"),
+        *geography,
     ]
 
 
@@ -154,25 +154,39 @@ def kpi_paper(kpi: str, context: Context, state: State, desk: Questions, now: da
     tiles = desk.tiles(state.asked, [kpi])
     titles = {feed.feed: feed.title for feed in context.config.feeds}
     words = formula_in_words(found, titles)  # type: ignore[arg-type] # a feed's title has both languages, as Words
-    ranked = sorted(((value, code) for code, value in desk.by_area(kpi, state.period).items() if value is not None), key=lambda pair: (-pair[0], pair[1]))
-    rows = [[part_name(code, context, lang), in_words(value, found.unit, lang, found.decimals)] for value, code in ranked]
+    names, unsure = unit_names(context, state), estimated(context.areas, state.units)
+    ranked = sorted(((value, code) for code, value in desk.by_area(kpi, state.period, state.geography).items() if value is not None), key=lambda pair: (-pair[0], pair[1]))
+    rows = [[names[code], say("estimated", lang, value=text) if code in unsure else text] for value, code in ranked for text in [in_words(value, found.unit, lang, found.decimals)]]
+    noted = notes.sentences(desk.notes(kpi, state.area), context, lang)
+    note = [say("estimated.note", lang)] if any(code in unsure for _, code in ranked) else []
     parts = [
         Part(sentences=[pick(found.description, lang)], table=Table(_head(lang), [_row(t, context, now, lang) for t in tiles.values()], (58, 46, 26, 22, 18, 36, 22, 10), (1, 2, 3))),
+        *([Part(say("notes", lang), noted)] if noted else []),
         Part(say("kpi.explain", lang), [pick(words, lang), f"{say('kpi.version', lang)} {found.version}, {say('kpi.since', lang)} {found.since:%d/%m/%Y}"]),
-        Part(say("kpi.ranking", lang), table=Table([say("picker.area", lang), say("paper.value", lang)], rows, (3, 1), (1,))),
+        Part(say("geography.ranked" if state.geography else "kpi.ranking", lang), note, Table([say("picker.area", lang), say("paper.value", lang)], rows, (3, 1), (1,))),
     ]
     return Paper(pick(found.title, lang), _about(context, state, now, tiles), parts, _foot(context, lang), wide=True)
 
 
 def areas_table(kpi: str, context: Context, state: State, desk: Questions) -> list[list[Cell]]:
-    """The province (or the area asked for) and every commune: a row each."""
+    """The province (or the area asked for) and every commune, or every unit of a former geography: a row each."""
     lang = state.lang
     t = desk.tiles(state.asked, [kpi])[kpi]
     start, end, as_of = (at.astimezone(context.zone).replace(tzinfo=None, microsecond=0) if at else None for at in (t.period.start, t.period.end, t.as_of))
     head: list[Cell] = [say(f"paper.{name}", lang) for name in ("code", "area", "value", "unit", "from", "to", "as_of", "version")]
-    values: list[tuple[str, float | None]] = [(state.area or context.areas.province, t.value if t.as_of else None), *desk.by_area(kpi, state.period).items()]
-    rows: list[list[Cell]] = [[code, part_name(code, context, lang), value, t.unit, start, end, as_of, t.formula_version] for code, value in values]
-    return [head, *rows]
+    values = desk.by_area(kpi, state.period, state.geography)
+    names, unsure = unit_names(context, state), estimated(context.areas, state.units)
+    whole: list[Cell] = [state.area or context.areas.province, part_name(state.area, context, lang), t.value if t.as_of else None]
+    rows = [whole]
+    rows += [[code, name, values.get(code)] for code, name in names.items()]
+    table = [head, *([*row, t.unit, start, end, as_of, t.formula_version] for row in rows)]
+    return _with_estimates(table, [False, *(code in unsure for code in names)], lang) if state.geography else table
+
+
+def _with_estimates(table: list[list[Cell]], unsure: Iterable[bool], lang: Lang) -> list[list[Cell]]:
+    """Return the table with a last column that says which rows are estimated."""
+    marks = [say("paper.estimated", lang), *(say("ops.yes", lang) if mark else "" for mark in unsure)]
+    return [[*row, mark] for row, mark in zip(table, marks, strict=True)]
 
 
 def compare_table(found: compare_page.Comparison, context: Context, state: State) -> list[list[Cell]]:
@@ -181,18 +195,19 @@ def compare_table(found: compare_page.Comparison, context: Context, state: State
     tiles = list(found.tiles.values())
     local = [t.as_of.astimezone(context.zone).replace(tzinfo=None, microsecond=0) if t.as_of else None for t in tiles]
     rows: list[list[Cell]] = [[say("paper.code", lang), say("paper.area", lang), *(titled(t, lang) for t in tiles)]]
-    rows += [[row.area or context.areas.province, part_name(row.area, context, lang), *row.values.values()] for row in found.rows]
-    return [*rows, ["", say("paper.unit", lang), *(t.unit for t in tiles)], ["", say("paper.as_of", lang), *local], ["", say("paper.version", lang), *(t.formula_version for t in tiles)]]
+    rows += [[row.area or context.areas.province, compare_page.row_name(row, context, state), *row.values.values()] for row in found.rows]
+    rows += [["", say("paper.unit", lang), *(t.unit for t in tiles)], ["", say("paper.as_of", lang), *local], ["", say("paper.version", lang), *(t.formula_version for t in tiles)]]
+    return _with_estimates(rows, [*(row.estimated for row in found.rows), False, False, False], lang) if state.geography else rows
 
 
 def compare_paper(found: compare_page.Comparison, context: Context, state: State, now: datetime) -> Paper:
     lang = state.lang
     heads = [say("paper.area", lang), *(f"{titled(t, lang)}\n{compare_page.of_when(t, context, state)}" for t in found.tiles.values())]
     rows = [
-        [part_name(row.area, context, lang), *("–" if value is None else in_words(value, found.tiles[kpi].unit, lang, found.tiles[kpi].decimals) for kpi, value in row.values.items())]
+        [compare_page.row_name(row, context, state), *(compare_page.shown(found.tiles[kpi], value, row, lang) for kpi, value in row.values.items())]
         for row in found.rows
     ]
     table = Table(heads, rows, (2, *(2 for _ in found.tiles)), range(1, len(heads)))
-    return Paper(say("compare.title", lang), _about(context, state, now, found.tiles), [Part(table=table)], _foot(context, lang), wide=len(found.tiles) > 3)
+    return Paper(say("compare.title", lang), _about(context, state, now, found.tiles), [Part(table=table), Part(sentences=compare_page.notes(found, context, state))], _foot(context, lang), wide=len(found.tiles) > 3)
 
 

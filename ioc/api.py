@@ -9,9 +9,11 @@ import asyncio
 import gc
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +21,7 @@ import msgspec
 import psycopg
 import structlog
 from fastapi import FastAPI, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from psycopg_pool import ConnectionPool, PoolTimeout
 from swagger_ui_bundle import swagger_ui_path
@@ -37,7 +39,7 @@ from ioc.errors import Unavailable, UserError
 from ioc.events import BadEvent, Event
 from ioc.health import Health
 from ioc.ingest import accept
-from ioc.kpi import explain, export
+from ioc.kpi import explain, export, notes, records
 from ioc.kpi.asked import period_of
 from ioc.kpi.catalogue import Catalogue, in_use
 from ioc.kpi.engine import Engine
@@ -53,6 +55,7 @@ log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 8_000_000
 MAX_BATCH = 2_000  # events in one POST
+EXPORTS_AT_ONCE = 2  # of records, on one web process
 REVOKED, UNKNOWN_VIEW, FOREIGN_ORIGIN = 4403, 4404, 4401  # websocket close codes
 
 
@@ -214,7 +217,33 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
 
         return exported
 
+    exporting = threading.BoundedSemaphore(EXPORTS_AT_ONCE)
+
+    def recorded_as(form: str) -> Callable[..., Response]:
+        def recorded(kpi: str, lang: Literal["vi", "en"] = "vi", area: str | None = None, period: str | None = None) -> Response:
+            known(kpi)
+            now = parts.clock()
+            named, days = period_of(period)
+            asked: dict[str, Any] = {"area": area or None, "at": now, "days": days, "period": named}
+            headers = {"Content-Disposition": f'attachment; filename="{kpi}-{now.astimezone(parts.engine.zone):%Y%m%d-%H%M}.{form}"', "Cache-Control": "no-store"}
+            if form == "xlsx":
+                with one_of(exporting), snapshot(parts.pool) as reader:
+                    records.check_fits(parts.engine, reader, kpi, **asked)
+                    return Response(export.workbook(records.rows(parts.engine, reader, kpi, lang, **asked), kpi), media_type=_EXPORTED[form], headers=headers)
+
+            def pieces() -> Iterator[bytes]:
+                with one_of(exporting), snapshot(parts.pool) as reader:
+                    yield from export.csv_pieces(records.rows(parts.engine, reader, kpi, lang, **asked), lang)
+
+            made = pieces()
+            first = [next(made), next(made)]  # what is wrong is said before the file begins
+            return StreamingResponse(chain(first, made), media_type=_EXPORTED[form], headers=headers)
+
+        return recorded
+
     for form in _EXPORTED:  # each its own path: the pages add another form
+        summary = f"The records behind one KPI, however many: {form}" if form == "csv" else f"The records behind one KPI: {form}, up to {export.SHEET_ROWS} rows"
+        app.add_api_route(f"/api/kpis/{{kpi}}/records.{form}", recorded_as(form), methods=["GET"], summary=summary, name=f"records_{form}")
         app.add_api_route(f"/api/kpis.{form}", exported_as(form), methods=["GET"], summary=f"All KPIs as a table: {form}", name=f"kpis_{form}")
 
     @app.get("/api/kpis/{kpi}", summary="One KPI by the tile contract")
@@ -242,6 +271,14 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
         with parts.pool.connection(timeout=5) as conn:
             return _json(ledger.restatements(conn, known(kpi), parts.clock()))
 
+    @app.get("/api/kpis/{kpi}/notes", summary="What editors noted on it, the latest day first; names only for whoever is signed in")
+    def noted(kpi: str, area: str = "") -> Response:
+        parts.engine.codes(area or None)
+        with parts.pool.connection(timeout=5) as conn:
+            found = notes.notes(conn, known(kpi), area)
+        named = rights.current().kind == "person"
+        return _json([note if named else msgspec.structs.replace(note, author="", changed_by="") for note in found])
+
     @app.get("/api/kpis/{kpi}/areas", summary="One KPI for every commune; ?geography=districts or former: as it was until 30 June 2025")
     def by_area(kpi: str, at: str | None = None, period: str | None = None, geography: Geography | None = None) -> Response:
         named, days = period_of(period)
@@ -250,6 +287,17 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
             if geography is None:
                 return _json(parts.engine.by_area(reader, known(kpi), moment, days=days, period=named))
             return _json(parts.engine.in_geography(reader, known(kpi), geography, moment, days=days, period=named))
+
+
+@contextmanager
+def one_of(places: threading.BoundedSemaphore) -> Iterator[None]:
+    """Hold one of a few places; raise `Unavailable` when all are taken: a long export keeps a connection to the database."""
+    if not places.acquire(blocking=False):
+        raise Unavailable(f"{EXPORTS_AT_ONCE} exports of records are running; try again when one is done")
+    try:
+        yield
+    finally:
+        places.release()
 
 
 _EXPORTED = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}

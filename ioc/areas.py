@@ -123,7 +123,15 @@ def ascii_name(text: str) -> str:
     return "".join(c for c in plain if not unicodedata.combining(c))
 
 
-_ENGLISH = {"Phường": "Ward", "Xã": "Commune", "Đặc khu": "Special Zone"}
+_ENGLISH = {
+    "Phường": "Ward", "Xã": "Commune", "Đặc khu": "Special Zone", "Thị trấn": "Township", "Huyện": "District", "Thị xã": "Town", "Thành phố": "City",
+}  # fmt: skip
+
+
+def english(name: str) -> str:
+    """Return a unit's full name as English texts write it: 'Huyện Phú Bình' -> 'Phu Binh District'."""
+    kind = next((kind for kind in _ENGLISH if name.startswith(f"{kind} ")), "")
+    return f"{ascii_name(name.removeprefix(kind).strip())} {_ENGLISH.get(kind, '')}".strip()
 
 
 @cache

@@ -132,9 +132,10 @@ def web() -> None:
 @app.command()
 def jobs() -> None:
     """Run what must happen by the clock."""
+    from dashboards.leaders.brief import letter
     from ioc import jobs as jobs_
 
-    reload.serve(jobs_.run, _stop_on_signals())
+    reload.serve(lambda config, until: jobs_.run(config, until, compose=letter), _stop_on_signals())
 
 
 @app.command()

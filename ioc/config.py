@@ -10,10 +10,10 @@ import os
 import re
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ioc.errors import UserError
@@ -111,6 +111,40 @@ class Web(_Model):
     push_interval_s: float = Field(0.5, ge=0.05, le=60, description="At most one evaluation and one push in this time.")
 
 
+_ADDRESS = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+$"
+
+
+class Smtp(_Model):
+    """The server letters are handed to."""
+
+    host: str
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = Field("starttls", description="'tls' from the first byte (port 465), 'none' for a server on this machine only.")
+    user: str = Field("", description="Whom to sign in as; empty: nobody.")
+    secret: str | None = Field(None, description="Name of the secret (environment variable or file in secrets_dir) with the password.")
+    sender: str = Field(pattern=_ADDRESS, description="The address letters come from.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Smtp:
+        if bool(self.user) != bool(self.secret):
+            raise ValueError("user and secret (the name of the password's secret) go together")
+        return self
+
+
+class Brief(_Model):
+    """The morning brief as a letter, once a day."""
+
+    at: str = Field("06:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="When, the province's time.")
+    to: list[Annotated[str, Field(pattern=_ADDRESS)]] = Field(min_length=1, description="Who gets it; all see one another's address.")
+    language: Literal["vi", "en"] | None = Field(None, description="The letter's language; that of the screens by default.")
+    smtp: Smtp
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _clock(cls, value: Any) -> Any:
+        return f"{value // 60:02d}:{value % 60:02d}" if isinstance(value, int) else value  # YAML reads 10:30 without quotes as 630
+
+
 class Simulator(_Model):
     host: str = Field("127.0.0.1", description="Address to listen on; with another than this machine's own, faults cannot be set over HTTP.")
     port: int = Field(8051, ge=1, le=65535)
@@ -185,6 +219,7 @@ class Config(BaseSettings):
     ingest: Ingest = Ingest()
     web: Web = Web()
     simulator: Simulator = Simulator()
+    brief: Brief | None = Field(None, description="Send the morning brief by mail; without this it is a page only.")
     feeds: list[Feed] = Field(default_factory=list)
     kpis: Kpis = Kpis()
     scenes: Scenes = Scenes()

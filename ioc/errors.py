@@ -9,3 +9,11 @@ class UserError(Exception):
 
 class Unavailable(Exception):
     """A service (broker, database) is away: pause, try again, say so; nothing is lost by waiting."""
+
+
+class Problem(UserError):
+    """A refusal that the screens have a sentence for: `word` names it (dashboards/words.py, "problem.WORD"), `values` fill it."""
+
+    def __init__(self, word: str, sentence: str, **values: object) -> None:
+        super().__init__(sentence)
+        self.word, self.values = word, values

@@ -1,5 +1,5 @@
 """What must happen by the clock: dropping what is past its retention, housekeeping, the nightly audit, the ledger of
-published values.
+published values, the morning brief.
 
 Where the database has TimescaleDB's own policies (community edition) they do the dropping of whole chunks; per-feed
 retention, and everything on the other editions, is done here.
@@ -26,11 +26,14 @@ from ioc.accounts import sessions
 from ioc.clock import Clock, system_clock
 from ioc.config import Config, path_of
 from ioc.entry.entries import publish_now
-from ioc.errors import Unavailable
+from ioc.errors import Unavailable, UserError
 from ioc.kpi import catalogue
 from ioc.kpi.audit import audit
+from ioc.kpi.desk import Desk
 from ioc.kpi.engine import Engine
 from ioc.kpi.ledger import keep
+from ioc.mail import Letter
+from ioc.morning import Compose, Morning
 from ioc.store import auditlog
 from ioc.store.migrate import server
 from ioc.store.pool import open_pool
@@ -75,8 +78,12 @@ def tidy(conn: psycopg.Connection[Any], now: datetime) -> None:
 class Jobs:
     """The scheduled jobs of one province, and their last outcome."""
 
-    def __init__(self, config: Config, pool: ConnectionPool[psycopg.Connection[Any]], clock: Clock = system_clock) -> None:
-        self._config, self._pool, self._clock = config, pool, clock
+    def __init__(
+        self, config: Config, pool: ConnectionPool[psycopg.Connection[Any]], clock: Clock = system_clock, compose: Compose | None = None
+    ) -> None:
+        """`compose`: writes the morning brief; without it, or without `brief` in the configuration, none is sent."""
+        self._config, self._pool, self._clock, self._compose = config, pool, clock, compose
+        self._morning = Morning(config, config.brief, self._brief) if config.brief and compose else None
         self.outcomes: dict[str, str] = {}
 
     def run(self, name: str, work: Callable[[psycopg.Connection[Any]], str], *, often: bool = False) -> None:
@@ -85,7 +92,7 @@ class Jobs:
             with self._pool.connection(timeout=10) as conn:
                 outcome = work(conn)
             (log.debug if often else log.info)("job done", job=name, outcome=outcome)
-        except (psycopg.Error, PoolTimeout, Unavailable) as exc:
+        except (psycopg.Error, PoolTimeout, Unavailable, UserError) as exc:
             outcome = f"failed: {exc}"
             log.error("job failed", job=name, reason=str(exc))
         self.outcomes[name] = f"{self._clock().isoformat(timespec='seconds')} {outcome}"
@@ -148,6 +155,17 @@ class Jobs:
 
         self.run("ledger", work)
 
+    def brief(self) -> None:
+        """Send the morning brief when it is due."""
+        morning, now = self._morning, self._clock()
+        if morning is not None and morning.due(now):
+            self.run("brief", lambda conn: morning.send(conn, now))
+
+    def _brief(self) -> Letter:
+        assert self._compose is not None
+        units, kpis = areas.load(self._config.province.code), catalogue.load(self._config.kpis.catalogue)
+        return self._compose(self._config, units, kpis, Desk(Engine(kpis, self._config, units, self._clock), self._pool))
+
     def schedule(self) -> BackgroundScheduler:
         """Return the scheduler, not yet started. Each job runs once for each due time, late rather than never."""
         scheduler = BackgroundScheduler(
@@ -162,6 +180,8 @@ class Jobs:
         ):
             scheduler.add_job(work, CronTrigger(hour=hour, minute=minute, timezone=self._config.timezone), id=name)
         scheduler.add_job(self.entries, IntervalTrigger(minutes=1), id="entries")
+        if self._morning is not None:  # looked at each minute: also one that was down at its hour sends it
+            scheduler.add_job(self.brief, IntervalTrigger(minutes=1), id="brief", next_run_time=self._clock())
         scheduler.add_job(self.configuration, IntervalTrigger(minutes=10), id="configuration", next_run_time=self._clock())
         return scheduler
 
@@ -178,10 +198,10 @@ def tell_configuration(conn: psycopg.Connection[Any], config: Config, now: datet
     return mark
 
 
-def run(config: Config, stop: threading.Event, clock: Clock = system_clock) -> None:
-    """Run the jobs until `stop` is set."""
-    pool = open_pool(config, max_size=2)
-    jobs = Jobs(config, pool, clock)
+def run(config: Config, stop: threading.Event, clock: Clock = system_clock, compose: Compose | None = None) -> None:
+    """Run the jobs until `stop` is set. `compose`: as in `Jobs`."""
+    pool = open_pool(config, max_size=3)  # a job, another one beside it, and what the brief asks
+    jobs = Jobs(config, pool, clock, compose)
     beat = Beat(config.database.dsn, "jobs", f"{socket.gethostname()}:{os.getpid()}", clock)
     scheduler = jobs.schedule()
     scheduler.start()

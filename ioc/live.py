@@ -33,8 +33,9 @@ from ioc import __version__
 from ioc.clock import Clock, local_day, system_clock
 from ioc.config import Config
 from ioc.kpi import freshness
-from ioc.kpi.asked import Asked, period_of
+from ioc.kpi.asked import Asked, geography_of, period_of
 from ioc.kpi.catalogue import Period
+from ioc.kpi.geography import Geography
 from ioc.kpi.periods import Days
 from ioc.kpi.tile import History, Tile, Words
 from ioc.kpi.tile import State as Freshness
@@ -104,7 +105,7 @@ class Point(Struct, frozen=True):
 class Snapshot(Struct, frozen=True):
     """Everything a screen may show, as of `now`.
 
-    `by_area`: KPI (or KPI@PERIOD) -> commune code -> value; `parts`: what was asked (AREA, AREA@PERIOD, @PERIOD; see
+    `by_area`: KPI (KPI@PERIOD, KPI~GEOGRAPHY) -> code of a commune (of a former unit) -> value; `parts`: what was asked (AREA, AREA@PERIOD, @PERIOD; see
     ioc/kpi/asked.py) -> KPI -> tile, for the parts of the province and the periods a screen shows.
     `courses`: area ("" the province) -> KPI -> its longer past, for charts. A chart's newest points are its tile's spark.
     """
@@ -134,7 +135,9 @@ class Evaluator(Protocol):
     def evaluate(
         self, reader: Reader, kpis: Iterable[str], *, area: str | None = None, at: datetime, days: Days | None = None, period: Period | None = None
     ) -> dict[str, Tile]: ...
-    def by_area(self, reader: Reader, kpi: str, at: datetime, *, days: Days | None = None, period: Period | None = None) -> dict[str, float | None]: ...
+    def by_area(
+        self, reader: Reader, kpi: str, at: datetime, *, days: Days | None = None, period: Period | None = None, geography: Geography = "today"
+    ) -> dict[str, float | None]: ...
     def history(self, reader: Reader, kpis: Iterable[str], *, area: str | None = None, at: datetime) -> dict[str, History]: ...
     def depends_on(self, changed: dict[str, list[str]]) -> set[str]: ...
     def next_change(self, reader: Reader, now: datetime) -> datetime | None: ...
@@ -523,10 +526,10 @@ def tiles_of(engine: Evaluator, reader: Reader, part: str, kpis: Iterable[str], 
 
 
 def values_by_area(engine: Evaluator, reader: Reader, name: str, now: datetime) -> dict[str, float | None]:
-    """Return a KPI's (KPI@PERIOD's) value for every commune."""
-    kpi, written = Asked.read(name)
+    """Return a KPI's (KPI@PERIOD~GEOGRAPHY's) value for every commune, or unit of that geography."""
+    kpi, written, geography = Asked.read(name)
     period, days = period_of(written)
-    return engine.by_area(reader, kpi, now, days=days, period=period)
+    return engine.by_area(reader, kpi, now, days=days, period=period, geography=geography_of(geography))
 
 
 def points(reader: Reader, now: datetime) -> list[Point]:

@@ -15,10 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ioc.accounts.desk import Arrival, FrontDesk, Refused
-from ioc.accounts.errors import Problem
 from ioc.api import Parts
 from ioc.auth import Caller
-from ioc.errors import Unavailable, UserError
+from ioc.errors import Problem, Unavailable, UserError
 from ioc.gate import CALLER, session_set_cookie, set_cookie
 
 MAX_FORM_BYTES = 20_000

@@ -82,6 +82,7 @@
       const ticked = (all) => [...all.querySelectorAll(":checked")].map((box) => box.value).join(",");
       const query = new URLSearchParams({ lang: asked.lang });
       if (asked.period) query.set("period", asked.period);
+      if (asked.geography) query.set("geography", asked.geography);
       for (const [name, all] of [["kpis", kpis], ["areas", areas]]) if (ticked(all)) query.set(name, ticked(all));
       location.assign(asked.action + "?" + query.toString().replaceAll("%2C", ","));
     });

@@ -65,7 +65,7 @@ def table(breakdown: Breakdown, lang: Lang) -> Component:
 def _empty(kpi: Kpi | None) -> Component:
     if kpi is None:
         return html.Td("–", className="number")
-    empty = {"data-kpi": kpi.kpi, "data-value": "", "data-unit": kpi.unit, "data-as-of": "", "data-state": "never"}
+    empty = {"data-kpi": kpi.kpi, "data-value": "", "data-unit": kpi.unit, "data-as-of": "", "data-formula-version": "", "data-state": "never"}
     return html.Td("…", id=tile_id(kpi.kpi), className="number cell", **empty)
 
 

@@ -1,4 +1,4 @@
-"""Area and period of a page: periods as links, area and days as a form. `assets/picker.js` makes the form's fields.
+"""Area, period and geography of a page: periods and geographies as links, area and days as a form. `assets/picker.js` makes the form's fields.
 
 Dash has no plain form fields; those of the browser are known to every phone, keyboard and screen reader.
 """
@@ -15,6 +15,8 @@ from dash.development.base_component import Component
 from dashboards.context import Context
 from dashboards.state import State, address
 from dashboards.words import Lang, pick, say
+from ioc.areas import english
+from ioc.kpi.geography import names_of
 
 PERIODS: tuple[str, ...] = ("", "week", "month", "quarter", "year", "ytd")
 
@@ -31,8 +33,9 @@ def picker(path: str, state: State, context: Context, periods: Sequence[str] = P
         )
         for name in periods
     ]
+    more = dict(state.more) | ({"geography": state.geography} if state.geography else {})
     form = {
-        "action": path, "lang": lang, "area": state.area, "period": state.period if not known else "", "more": dict(state.more),
+        "action": path, "lang": lang, "area": state.area, "period": state.period if not known else "", "more": more,
         "areas": choices(context, lang) if area else [], "words": {name: say(f"picker.{name}", lang) for name in ("area", "from", "to", "show", "days")},
         "keep": state.period if known else "",
     }  # fmt: skip
@@ -49,9 +52,9 @@ def chooser(path: str, state: State, context: Context, kpis: Sequence[str], area
     """Return the form that chooses indicators (at most `most`) and areas (none: all) side by side."""
     lang = state.lang
     form = {
-        "action": path, "lang": lang, "period": state.period, "kpis": list(kpis), "areas": list(areas), "most": most,
+        "action": path, "lang": lang, "period": state.period, "geography": state.geography, "kpis": list(kpis), "areas": list(areas), "most": most,
         "themes": [(pick(theme.title, lang), [[kpi, pick(context.kpis[kpi].title, lang)] for kpi in of_theme]) for theme, of_theme in context.themes],
-        "parts": choices(context, lang)[1:],
+        "parts": [(say(f"geography.{state.geography}", lang), [*unit_names(context, state).items()])] if state.geography else choices(context, lang)[1:],
         "words": {name: say(f"picker.{name}", lang) for name in ("kpis", "areas", "show")},
     }  # fmt: skip
     return html.Div(className="chooser", **{"data-chooser": json.dumps(form, ensure_ascii=False)})
@@ -66,6 +69,21 @@ def choices(context: Context, lang: Lang) -> list[tuple[str, list[list[str]]]]:
         *([(say("picker.groups", lang), groups)] if groups else []),
         (say("picker.communes", lang), sorted(communes, key=lambda pair: pair[1])),
     ]
+
+
+def geographies(path: str, state: State) -> Component:
+    """Return the links that tell values apart by today's communes or by the units until 30 June 2025."""
+    lang = state.lang
+    links = [
+        html.A(say(f"geography.{name or 'today'}", lang), href=address(path, replace(state, geography=name)), **({"aria-current": "true"} if state.geography == name else {}))
+        for name in ("", "districts", "former")
+    ]
+    return html.Nav(links, className="periods geographies", **{"aria-label": say("geography", lang)})
+
+
+def unit_names(context: Context, state: State) -> dict[str, str]:
+    """Return the units of the geography asked for, by code; of today's communes, in their order."""
+    return {code: name if state.lang == "vi" else ", ".join(map(english, name.split(", "))) for code, name in names_of(context.areas, state.units).items()}
 
 
 def part_name(code: str, context: Context, lang: Lang) -> str:

@@ -1,8 +1,8 @@
-"""Communes ranked by a KPI: name, bar, number. Also the map's stand-in where no map can be drawn."""
+"""Communes (or former units) ranked by a KPI: name, bar, number. Also the map's stand-in where no map can be drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from dash import html
 from dash.development.base_component import Component
@@ -15,13 +15,17 @@ from ioc.areas import Areas
 
 def ranking(
     values: Mapping[str, float | None], areas: Areas, unit: str, decimals: int, lang: Lang, most: int | None = None,
-    link: Callable[[str], str] | None = None, here: str = "",
+    link: Callable[[str], str] | None = None, here: str = "", names: Mapping[str, str] | None = None, estimated: Collection[str] = (),
 ) -> list[Component]:  # fmt: skip
     """Return rows from the highest value down; equal values share a place. Communes without a value are counted, not shown.
 
-    `link`: commune -> the address its row leads to; `here`: the commune to mark.
+    `link`: commune -> the address its row leads to; `here`: the commune to mark. `names`: the units, where they are not
+    today's communes; those `estimated` are marked.
     """
-    known = sorted(((value, code) for code, value in values.items() if value is not None and code in areas.communes), key=lambda pair: (-pair[0], pair[1]))
+    without_word = "kpi.areas_without" if names is None else "kpi.units_without"
+    if names is None:
+        names = {code: area_name(code, areas, lang) for code in areas.communes}
+    known = sorted(((value, code) for code, value in values.items() if value is not None and code in names), key=lambda pair: (-pair[0], pair[1]))
     if not known:
         return [html.Div(say("kpi.ranking.none", lang), className="rank-none")]
     top = max(abs(value) for value, _ in known) or 1.0
@@ -30,13 +34,16 @@ def ranking(
     for i, (value, code) in enumerate(known[:most], start=1):
         if i == 1 or value != known[i - 2][0]:
             place = i
-        line = row(str(place), area_name(code, areas, lang), code, value, abs(value) / top, in_words(value, unit, lang, decimals), link(code) if link else "")
+        text = in_words(value, unit, lang, decimals)
+        line = row(str(place), names[code], code, value, abs(value) / top, say("estimated", lang, value=text) if code in estimated else text, link(code) if link else "")
         if code == here:
             line.className += " rank-here"
         rows.append(line)
-    without = len(areas.communes) - len(known)
+    without = len(names) - len(known)
     if without and most is None:
-        rows.append(html.Div(say("kpi.areas_without", lang, n=without), className="rank-none"))
+        rows.append(html.Div(say(without_word, lang, n=without), className="rank-none"))
+    if any(code in estimated for _, code in known):
+        rows.append(html.Div(say("estimated.note", lang), className="rank-none"))
     return rows
 
 

@@ -23,14 +23,20 @@ def spark(points: Sequence[float | None], label: str, theme: str = "dark", width
     return html.Img(src=f"data:image/svg+xml;base64,{data}", alt=label, className="spark")
 
 
+_PAD = 4
+
+
+def place_x(i: int, n: int, width: int) -> float:
+    """Return where the point `i` of `n` stands on a line of this width, in its pixels."""
+    return round(_PAD + i * (width - 2 * _PAD) / (n - 1), 1)
+
+
 def _svg(points: Sequence[float | None], low: float, high: float, theme: str, width: int, height: int) -> str:
-    pad = 4
     spread = high - low
-    step = (width - 2 * pad) / (len(points) - 1)
 
     def place(i: int, value: float) -> tuple[float, float]:
         share = 0.5 if spread == 0 else (value - low) / spread
-        return round(pad + i * step, 1), round(height - pad - share * (height - 2 * pad), 1)
+        return place_x(i, len(points), width), round(height - _PAD - share * (height - 2 * _PAD), 1)
 
     pieces: list[list[tuple[float, float]]] = [[]]
     for i, value in enumerate(points):

@@ -96,6 +96,16 @@ def without_today(title: str) -> str:
     return _OF_TODAY.sub("", title)
 
 
+def shown_value(t: Tile, lang: Lang) -> str:
+    """Return the value as a sentence or a paper has it: number, unit and qualifier, or the words that say why there is none."""
+    if t.as_of is None:
+        return say("no_data", lang)
+    if t.value is None:
+        return say("not_computable", lang)
+    text = in_words(t.value, t.unit, lang, t.decimals)
+    return say(t.qualifier, lang, value=text) if t.qualifier in ("at_least", "at_most", "about") else text
+
+
 def running(t: Tile, lang: Lang, zone: ZoneInfo) -> Component | None:
     """Of which period the value is, while that period still runs: hatched, and said. What is true now has no period."""
     if t.period.complete or t.as_of is None or t.kind == "count_now":
@@ -116,6 +126,7 @@ def data_attributes(t: Tile) -> dict[str, str]:
         "data-value": plain(t.value if t.as_of else None),
         "data-unit": t.unit,
         "data-as-of": iso(t.as_of),
+        "data-formula-version": str(t.formula_version),
         "data-state": t.quality.state,
         "data-status": t.status,
     }
@@ -127,7 +138,7 @@ def empty_tile(kpi: str, lang: Lang, area: str | None = None) -> Component:
         html.Div("…", className="tile-title", **{"aria-hidden": "true"}),
         id=tile_id(kpi, area),
         className="tile tile-empty",
-        **{"data-kpi": kpi, "data-value": "", "data-unit": "", "data-as-of": "", "data-state": "never", "data-status": "unknown"},
+        **{"data-kpi": kpi, "data-value": "", "data-unit": "", "data-as-of": "", "data-formula-version": "", "data-state": "never", "data-status": "unknown"},
     )
 
 

@@ -12,11 +12,12 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.figures.numbers import in_words, period_words, plain
-from dashboards.figures.spark import spark
+from dashboards.figures.spark import place_x, spark
 from dashboards.words import Lang, say
 from ioc.kpi.tile import Tile
 
 _ADDS_UP = ("sum", "count_now")
+_WIDTH = 640  # of the line, in its own pixels
 
 
 def trend(t: Tile, title: str, spans: Sequence[tuple[date, date]], lang: Lang) -> list[Component]:
@@ -30,10 +31,18 @@ def trend(t: Tile, title: str, spans: Sequence[tuple[date, date]], lang: Lang) -
     if t.kind in _ADDS_UP and min(known) >= 0:
         figure = _columns(t, names, label, lang)
     else:
-        figure = spark(t.spark, label, "light", width=640, height=150)
+        figure = spark(t.spark, label, "light", width=_WIDTH, height=150)
     low, high = (in_words(value, t.unit, lang, t.decimals) for value in (min(known), max(known)))
     ends = html.Div([html.Span(names[0]), html.Span(names[-1])], className="trend-ends")
     return [figure, ends, _points(t, names, lang), html.Div(say("kpi.range", lang, low=low, high=high), className="rank-none")]
+
+
+def places(t: Tile, n: int) -> list[float]:
+    """Return where each of `n` points stands in the figure, in percent of its width."""
+    known = [value for value in t.spark if value is not None]
+    if t.kind in _ADDS_UP and known and min(known) >= 0:
+        return [(i + 0.5) / n * 100 for i in range(n)]
+    return [place_x(i, n, _WIDTH) / _WIDTH * 100 for i in range(n)]
 
 
 def _columns(t: Tile, names: Sequence[str], label: str, lang: Lang) -> Component:

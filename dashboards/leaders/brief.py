@@ -1,8 +1,8 @@
 """The morning brief: plain sentences made by rules, each of one number and leading to its page.
 
 The rules, over the overview's numbers but not their categories: what stands at alarm now; of the whole day before, the first
-figures of each theme, against what their tile is against; statuses that changed; feeds that fell silent. Every number is the
-tile's own, written as the screen writes it.
+figures of each theme, against what their tile is against; statuses that changed; published values that were restated; feeds
+that fell silent. Every number is the tile's own (or the ledger's), written as the screen writes it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,20 @@ from dashboards.context import Context
 from dashboards.figures import frame
 from dashboards.figures.breakdown import split
 from dashboards.figures.numbers import clock_time, in_words, period_words, signed
-from dashboards.figures.tile import titled
-from dashboards.pdf import Paper, Part
+from dashboards.figures.tile import shown_value, titled, without_today
+from dashboards.pdf import Paper, Part, as_pdf
 from dashboards.state import State
-from dashboards.words import Lang, say
+from dashboards.words import Lang, pick, say
+from ioc.areas import Areas
+from ioc.config import Config
 from ioc.kpi.asked import Asked
-from ioc.kpi.changes import Changes
+from ioc.kpi.catalogue import Catalogue
+from ioc.kpi.changes import Changes, Restated
 from ioc.kpi.tile import Tile
+from ioc.mail import Letter
 
 OF_A_THEME = 3  # sentences about the day before
+RESTATED = 6  # sentences about published values that changed; /changes has the others
 ALARMS = 12  # sentences; how many more there are is said
 FORMS = ("pdf", "txt")
 
@@ -68,6 +73,7 @@ def write(context: Context, state: State, desk: Questions) -> Brief:
         (say("brief.alarms", lang), _alarms(tiles.values(), state)),
         (say("brief.yesterday", lang, day=told), [s for _, kpis in context.themes for s in _of_theme([yesterday[k] for k in kpis if k in yesterday], state)]),
         (say("changes.statuses", lang), [_sentence(c.tile, state, "brief.status", was=say(f"status.{c.was_status}", lang), now=say(f"status.{c.tile.status}", lang)) for c in found.statuses]),
+        (say("changes.restated", lang), [_restated(r, state) for r in found.restated[:RESTATED]]),
         (say("changes.silent", lang), list(_silent(found, context, state))),
     ])  # fmt: skip
 
@@ -86,11 +92,8 @@ def _of_theme(tiles: list[Tile], state: State) -> Iterator[Sentence]:
 
 
 def _sentence(t: Tile, state: State, words: str, **more: str) -> Sentence:
-    lang = state.lang
-    value = say("no_data", lang) if t.value is None else in_words(t.value, t.unit, lang, t.decimals)
-    if t.value is not None and t.qualifier in ("at_least", "at_most", "about"):
-        value = say(t.qualifier, lang, value=value)
-    return Sentence(say(words, lang, title=titled(t, lang), value=value, **more), state.href(f"/kpi/{t.kpi}"), t.kpi)
+    said = say(words, state.lang, title=titled(t, state.lang), value=shown_value(t, state.lang), **more)
+    return Sentence(said, state.href(f"/kpi/{t.kpi}"), t.kpi)
 
 
 def _against(t: Tile, lang: Lang) -> str:
@@ -108,6 +111,14 @@ def _target(t: Tile, lang: Lang) -> str:
         return ""
     met = t.value >= t.target.value if t.better == "up" else t.value <= t.target.value
     return say("brief.met" if met else "brief.missed", lang, target=in_words(t.target.value, t.unit, lang, t.decimals))
+
+
+def _restated(r: Restated, state: State) -> Sentence:
+    lang, line = state.lang, r.line
+    was, became = (say("no_data", lang) if value is None else in_words(value, r.tile.unit, lang, r.tile.decimals) for value in (line.was, line.became))
+    period, why = period_words(line.first, line.last + timedelta(days=1), lang), line.why.get(lang) or line.reason
+    said = say("brief.restated", lang, title=without_today(pick(r.tile.title, lang)), period=period, was=was, became=became, why=why)
+    return Sentence(said, state.href(f"/kpi/{r.tile.kpi}"), r.tile.kpi)
 
 
 def _silent(found: Changes, context: Context, state: State) -> Iterator[Sentence]:
@@ -155,6 +166,16 @@ def text(found: Brief, context: Context, lang: Lang) -> str:
             lines += [f"- {_cited(s)}", *([f"  {base}{s.path}"] if base else [])]
         lines += [] if sentences else [say("changes.none", lang)]
     return "\n".join([*lines, "", say("brief.rules", lang), ""])
+
+
+def letter(config: Config, areas: Areas, catalogue: Catalogue, desk: Questions) -> Letter:
+    """Return the brief of now as a letter, its A4 attached: what jobs send in the morning."""
+    context = Context(config, areas, catalogue, "")
+    lang: Lang = (config.brief and config.brief.language) or config.language
+    found = write(context, State(lang), desk)
+    made = found.made.astimezone(context.zone)
+    subject = say("brief.subject", lang, province=context.province(lang), day=f"{made:%d/%m/%Y}")
+    return Letter(subject, text(found, context, lang), [(f"brief-{made:%Y%m%d}.pdf", "application/pdf", as_pdf(paper(found, context, lang)))])
 
 
 def _cited(s: Sentence) -> str:

@@ -1,8 +1,10 @@
-"""What changed since yesterday: statuses, values far from the same weekday, feeds that fell silent; each a link to its page."""
+"""What changed since yesterday: statuses, values far from the same weekday, published values that were restated, feeds that
+fell silent; each a link to its page. The same as A4.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from dash import html
@@ -12,11 +14,13 @@ from dashboards.context import Context
 from dashboards.figures import frame
 from dashboards.figures.numbers import clock_time, in_words, period_words, plain, signed
 from dashboards.figures.parts import shape, state_chip, status_chip
-from dashboards.figures.tile import titled
+from dashboards.figures.tile import titled, without_today
+from dashboards.leaders.page import exports
+from dashboards.pdf import Paper, Part, Table
 from dashboards.state import State
 from dashboards.words import Lang, pick, say
-from ioc.kpi.changes import Change, Changes, Silent
-from ioc.kpi.tile import Status
+from ioc.kpi.changes import Change, Changes, Restated, Silent
+from ioc.kpi.tile import Status, Tile
 
 
 def layout(context: Context, state: State, found: Changes | None) -> Component:
@@ -26,17 +30,24 @@ def layout(context: Context, state: State, found: Changes | None) -> Component:
     if found is None:
         content: list[Component] = [html.Div(head, className="page-title"), html.P(say("page.away", lang), className="notice")]
         return frame.page(content, context, state, view="", path="/changes", current="changes")
-    since = say("changes.since", lang, then=_time(found, context, lang, then=True), now=_time(found, context, lang))
-    day = (found.now - timedelta(days=1)).astimezone(context.zone).date()
-    moved = say("changes.moves", lang, day=period_words(day, day + timedelta(days=1), lang))
     content = [
-        html.Div([head, html.P(since, className="description")], className="page-title"),
+        html.Div([head, exports("/api/changes", State(lang), forms=("pdf",)), html.P(_since(found, context, lang), className="description")], className="page-title"),
         _section(say("changes.statuses", lang), [_status(c, state) for c in found.statuses], lang),
-        _section(moved, [_move(c, state) for c in found.moves], lang),
+        _section(_moved(found, context, lang), [_move(c, state) for c in found.moves], lang),
+        _section(say("changes.restated", lang), [_restated(r, state) for r in found.restated], lang),
         _section(say("changes.silent", lang), [_silent(s, found, context, lang) for s in found.silent], lang),
         html.P(say("changes.rules", lang), className="rank-none"),
     ]
     return frame.page(content, context, state, view="", path="/changes", current="changes")
+
+
+def _since(found: Changes, context: Context, lang: Lang) -> str:
+    return say("changes.since", lang, then=_time(found, context, lang, then=True), now=_time(found, context, lang))
+
+
+def _moved(found: Changes, context: Context, lang: Lang) -> str:
+    day = (found.now - timedelta(days=1)).astimezone(context.zone).date()
+    return say("changes.moves", lang, day=period_words(day, day + timedelta(days=1), lang))
 
 
 def _time(found: Changes, context: Context, lang: Lang, then: bool = False) -> str:
@@ -70,11 +81,51 @@ def _move(c: Change, state: State) -> Component:
     return _row(c, state, [_words(c, c.was, lang)], [_words(c, c.tile.value, lang), html.Span(moved, className="change-by")])
 
 
+def _restated(r: Restated, state: State) -> Component:
+    lang, line = state.lang, r.line
+    why = line.why.get(lang) or line.reason
+    period = period_words(line.first, line.last + timedelta(days=1), lang)
+    mark = "up" if (line.became or 0.0) > (line.was or 0.0) else "down"
+    return html.A(
+        [html.Span(shape(mark), className=f"mark mark-{mark}"), html.Span([without_today(pick(r.tile.title, lang)), html.Small(f"{period} · {why}")], className="change-title"),
+         html.Span(_value(r.tile, line.was, lang), className="change-was"), html.Span("→", className="change-arrow", **{"aria-hidden": "true"}), html.Span(_value(r.tile, line.became, lang), className="change-now")],
+        href=state.href(f"/kpi/{r.tile.kpi}"), **{"data-change": "restated", "data-kpi": r.tile.kpi, "data-was": plain(line.was), "data-value": plain(line.became)},
+    )  # fmt: skip
+
+
 def _words(c: Change, value: float | None, lang: Lang) -> str:
-    return say("no_data", lang) if value is None else in_words(value, c.tile.unit, lang, c.tile.decimals)
+    return _value(c.tile, value, lang)
+
+
+def _value(t: Tile, value: float | None, lang: Lang) -> str:
+    return say("no_data", lang) if value is None else in_words(value, t.unit, lang, t.decimals)
 
 
 def _silent(silent: Silent, found: Changes, context: Context, lang: Lang) -> Component:
     feed, state, as_of = silent.feed, silent.state, silent.as_of
     name = next((pick(f.title, lang) for f in context.config.feeds if f.feed == feed), feed)
     return html.A([html.Span(name, className="change-title"), state_chip(state, lang, clock_time(as_of, found.now, context.zone, lang))], href=f"/operations?lang={lang}", className="change-feed", **{"data-feed": feed, "data-state": state})
+
+
+def paper(found: Changes, context: Context, lang: Lang) -> Paper:
+    """Return the page as A4, line by line what the screen says."""
+    names = context.feed_titles(lang)
+    statuses = [[titled(c.tile, lang), f"{_words(c, c.was, lang)} ({say(f'status.{c.was_status}', lang)})", f"{_words(c, c.tile.value, lang)} ({say(f'status.{c.tile.status}', lang)})"] for c in found.statuses]
+    moves = [[titled(c.tile, lang), _words(c, c.was, lang), f"{_words(c, c.tile.value, lang)} ({signed((c.tile.value or 0.0) - (c.was or 0.0), c.tile.unit, lang, c.tile.decimals)})"] for c in found.moves]
+    restated = [
+        [f"{without_today(pick(r.tile.title, lang))}, {period_words(r.line.first, r.line.last + timedelta(days=1), lang)}: {r.line.why.get(lang) or r.line.reason}", _value(r.tile, r.line.was, lang), _value(r.tile, r.line.became, lang)]
+        for r in found.restated
+    ]  # fmt: skip
+    silent = [[names.get(s.feed, s.feed), say(f"state.{s.state}", lang), clock_time(s.as_of, found.now, context.zone, lang)] for s in found.silent]
+    parts = [
+        _part(say("changes.statuses", lang), statuses, lang), _part(_moved(found, context, lang), moves, lang),
+        _part(say("changes.restated", lang), restated, lang), _part(say("changes.silent", lang), silent, lang, ("paper.source", "ops.state", "ops.as_of")),
+        Part(sentences=[say("changes.rules", lang)]),
+    ]  # fmt: skip
+    return Paper(say("changes.title", lang), [_since(found, context, lang)], parts, f"{context.province(lang)} · {say('centre', lang)}")
+
+
+def _part(heading: str, rows: Iterable[list[str]], lang: Lang, head: Sequence[str] = ("paper.indicator", "kpi.was", "kpi.became")) -> Part:
+    found = list(rows)
+    table = Table([say(word, lang) for word in head], found, (6, 3, 3), () if head[0] == "paper.source" else (1, 2))
+    return Part(heading, table=table) if found else Part(heading, [say("changes.none", lang)])

@@ -8,7 +8,7 @@ GET /api/kpis/{kpi}/explain); the rest is live.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 from dash import html
@@ -18,27 +18,30 @@ from dashboards.context import Context
 from dashboards.figures import frame
 from dashboards.figures.numbers import clock_time_s, iso, number
 from dashboards.figures.parts import props_of, state_chip, to_json
-from dashboards.figures.picker import PERIODS, part_name, picker
+from dashboards.figures.picker import PERIODS, geographies, part_name, picker, unit_names
 from dashboards.figures.ranking import ranking
 from dashboards.figures.tile import empty_tile, tile, tile_id, titled, without_today
 from dashboards.figures.trend import trend
+from dashboards.leaders import notes
+from dashboards.leaders.notes import Noted
 from dashboards.leaders.page import exports
 from dashboards.state import State
 from dashboards.words import Lang, pick, say
 from ioc.clock import local_day
 from ioc.kpi.asked import Asked, period_of
 from ioc.kpi.catalogue import Kpi
+from ioc.kpi.geography import estimated, is_additive
 from ioc.kpi.periods import SPARK, windows
 from ioc.kpi.tile import Tile
 from ioc.live import Props, Render, Snapshot
 
 
 def view_name(kpi: str, state: State) -> str:
-    return state.view(f"kpi/{kpi}")
+    return state.view(f"kpi/{kpi}", by_place=True)
 
 
-def layout(kpi: str, context: Context, state: State) -> Component:
-    """Return the frame of the KPI's page, or a page that says there is none of that name."""
+def layout(kpi: str, context: Context, state: State, noted: Noted | None = None) -> Component:
+    """Return the frame of the KPI's page with what was noted on it, or a page that says there is none of that name."""
     lang, path = state.lang, f"/kpi/{kpi}"
     back = html.A(say("nav.back", lang), href=state.href("/"), className="back")
     if kpi not in context.kpis:
@@ -54,19 +57,33 @@ def layout(kpi: str, context: Context, state: State) -> Component:
                 html.Div(
                     [
                         html.Div([empty_tile(kpi, lang), html.Div(id="kpi-facts", className="facts")], className="kpi-main card"),
-                        html.Section([html.H2(say("kpi.trend", lang)), html.Div(id="kpi-trend", className="trend")], className="card"),
+                        html.Section([html.H2(say("kpi.trend", lang)), *_marks(found, noted, context, state), html.Div(id="kpi-trend", className="trend")], className="card"),
+                        *([notes.section(kpi, context, state, noted)] if noted is not None else []),
                         html.Section([html.H2(say("kpi.sources", lang)), html.Div(id="kpi-sources")], className="card"),
                         html.Section([html.H2(say("kpi.explain", lang)), _explain(kpi, context, state)], className="card"),
                     ],
                     className="kpi-left",
                 ),
-                html.Section([html.H2(say("kpi.ranking", lang)), html.Div(id="kpi-ranking", className="ranking")], className="card"),
+                html.Section([html.H2(say("geography.ranked" if state.geography else "kpi.ranking", lang)), geographies(path, state), html.Div(id="kpi-ranking", className="ranking")], className="card"),
             ],
             className="kpi-grid",
         ),
-        html.Section([html.H2(say("kpi.events", lang)), html.Div(say("kpi.loading", lang), id="kpi-events", className="events")], className="card kpi-events"),
+        html.Section(
+            [
+                html.Div([html.H2(say("kpi.events", lang)), exports(f"/api/kpis/{kpi}/records", state, forms=("csv", "xlsx"), what="kpi.records")], className="page-title"),
+                html.Div(say("kpi.loading", lang), id="kpi-events", className="events"),
+            ],
+            className="card kpi-events",
+        ),
     ]
     return frame.page(content, context, state, view=view_name(kpi, state), path=path, current="kpi")
+
+
+def _marks(kpi: Kpi, noted: Noted | None, context: Context, state: State) -> list[Component]:
+    if noted is None or noted.tile is None:
+        return []
+    found = notes.marks(noted, _spans(kpi, noted.tile, context, state))
+    return [html.Nav(found, className="trend-marks", **{"aria-label": say("notes", state.lang)})] if found else []
 
 
 def periods_of(kpi: Kpi) -> bool:
@@ -108,8 +125,8 @@ def of_parts(kpi: str, state: State) -> dict[str, list[str]]:
 
 
 def ranked(kpi: str, state: State) -> str:
-    """Return what the ranking shows: every commune, in the page's period."""
-    return str(Asked(kpi, state.period))
+    """Return what the ranking shows: every commune (every unit of the page's geography), in the page's period."""
+    return str(Asked(kpi, state.period, state.geography))
 
 
 def render(kpi: str, context: Context, state: State) -> Render:
@@ -117,6 +134,15 @@ def render(kpi: str, context: Context, state: State) -> Render:
     lang = state.lang
     titles = context.feed_titles(lang)
     found = context.kpis[kpi]
+    additive = is_additive(found.formula)
+    names, unsure = (unit_names(context, state), estimated(context.areas, state.units)) if state.geography else (None, frozenset[str]())
+
+    def link(code: str) -> str:
+        return state.href(f"/kpi/{kpi}", area=code)
+
+    def ranked_units(values: Mapping[str, float | None], t: Tile) -> list[Component]:
+        # Of a former unit there is no page: facts are kept by today's communes.
+        return ranking(values, context.areas, t.unit, t.decimals, lang, link=None if names else link, here=state.area, names=names, estimated=unsure)
 
     def props(snapshot: Snapshot) -> Props:
         tiles = snapshot.tiles if state.plain else snapshot.parts.get(str(state.asked), {})
@@ -125,21 +151,18 @@ def render(kpi: str, context: Context, state: State) -> Render:
             return {}
         values = snapshot.by_area.get(ranked(kpi, state), {})
 
-        def link(code: str) -> str:
-            return replace(state, more=()).href(f"/kpi/{kpi}", area=code)
-
         return {
             tile_id(kpi): props_of(tile(t, lang, snapshot.now, context.zone, titles, "page")),
             "kpi-facts": {"children": to_json(_facts(t, context, snapshot.now, lang))},
-            "kpi-trend": {"children": to_json(trend(t, titled(t, lang), _spans(found, t, context, state, snapshot.now), lang))},
-            "kpi-ranking": {"children": to_json(ranking(values, context.areas, t.unit, t.decimals, lang, link=link, here=state.area))},
+            "kpi-trend": {"children": to_json(trend(t, titled(t, lang), _spans(found, t, context, state), lang))},
+            "kpi-ranking": {"children": to_json(ranked_units(values, t) if additive or not state.geography else html.P(say("geography.no_sum", lang), className="rank-none"))},
             "kpi-sources": {"children": to_json(_sources(t, snapshot, context, lang))},
         }
 
     return props
 
 
-def _spans(kpi: Kpi, t: Tile, context: Context, state: State, now: datetime) -> list[tuple[date, date]]:
+def _spans(kpi: Kpi, t: Tile, context: Context, state: State) -> list[tuple[date, date]]:
     """Return the periods of the tile's spark, the tile's own the last."""
     period, days = period_of(state.period) if periods_of(kpi) else (None, None)
     return list(windows(period or kpi.period, local_day(t.period.end - timedelta(microseconds=1), context.zone), days).spans[:SPARK])

@@ -45,10 +45,10 @@ def layout(context: Context, state: State) -> Component:
     return frame.page(content, context, state, view=view_name(state), path="/", current="leaders")
 
 
-def exports(path: str, state: State, keep: bool = False) -> Component:
-    """Links to what is on the screen, as files. `keep`: with everything the address says."""
-    links = [html.A(form.upper(), href=address(f"{path}.{form}", state) if keep else state.href(f"{path}.{form}"), download="") for form in FORMS]
-    return html.P([say("leaders.export", state.lang), *links], className="exports")
+def exports(path: str, state: State, keep: bool = False, forms: Sequence[str] = FORMS, what: str = "leaders.export") -> Component:
+    """Links to what is on the screen, as files. `keep`: with everything the address says; `what`: the word before them."""
+    links = [html.A(form.upper(), href=address(f"{path}.{form}", state) if keep else state.href(f"{path}.{form}"), download="") for form in forms]
+    return html.P([say(what, state.lang), *links], className="exports")
 
 
 def _section(theme: Theme, kpis: list[str], context: Context, state: State) -> Component:

@@ -13,12 +13,11 @@ from psycopg_pool import ConnectionPool
 
 from ioc import config as config_
 from ioc.accounts import login, oidc, passwords, people, sessions
-from ioc.accounts.errors import Problem
 from ioc.accounts.login import Refused
 from ioc.accounts.sessions import Session
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
-from ioc.errors import UserError
+from ioc.errors import Problem, UserError
 from ioc.rights import Identity
 from ioc.store import auditlog
 

@@ -26,10 +26,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from ioc.accounts import login
-from ioc.accounts.errors import Problem
 from ioc.accounts.people import Conn, digest, known_name
 from ioc.config import Oidc
-from ioc.errors import Unavailable, UserError
+from ioc.errors import Problem, Unavailable, UserError
 from ioc.rights import PERSON_ROLES, Identity, PersonRole
 from ioc.store.auditlog import audit
 

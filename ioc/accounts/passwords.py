@@ -8,7 +8,7 @@ import unicodedata
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from ioc.accounts.errors import Problem
+from ioc.errors import Problem
 
 LEAST, MOST = 12, 200  # characters
 _DIFFERENT = 5  # different characters, at least

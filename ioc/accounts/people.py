@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from ioc.accounts import passwords
-from ioc.accounts.errors import Problem
+from ioc.errors import Problem
 from ioc.rights import PERSON_ROLES, Identity
 from ioc.store.auditlog import audit
 

@@ -1,17 +1,18 @@
-"""What is asked of a KPI beside its name, as it stands in an address: an area and a period, `05443@month`.
+"""What is asked of a KPI beside its name, as it stands in an address: an area, a period, a geography, `05443@month~districts`.
 
-`AREA@PERIOD`, either may be empty: the province; the KPI's own period. A period is a name, or days such as
-2026-01-01..2026-03-31 (both included).
+`AREA@PERIOD~GEOGRAPHY`, each may be empty: the province; the KPI's own period; today's communes. A period is a name, or
+days such as 2026-01-01..2026-03-31 (both included).
 """
 
 from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, cast, get_args
 
 from ioc.errors import UserError
 from ioc.kpi.catalogue import Period
+from ioc.kpi.geography import Geography
 
 NAMED: dict[str, Period] = {"today": "day", "day": "day", "week": "week", "month": "month", "quarter": "quarter", "year": "year", "ytd": "ytd"}
 _MONTH, _QUARTER, _YEAR = re.compile(r"(\d{4})-(0[1-9]|1[0-2])"), re.compile(r"(\d{4})-Q([1-4])"), re.compile(r"(\d{4})")
@@ -19,18 +20,32 @@ _MOST_DAYS = 3660  # a slip of the pen in the year asks for centuries
 
 
 class Asked(NamedTuple):
-    """`area`: a commune's code or a group's name, "" for the province. `period`: as written, "" for the KPI's own."""
+    """`area`: a commune's code or a group's name, "" for the province. `period`: as written, "" for the KPI's own.
+
+    `geography`: in whose units a value is told apart by place, "" for today's communes (see `geography_of`).
+    """
 
     area: str = ""
     period: str = ""
+    geography: str = ""
 
     def __str__(self) -> str:
-        return f"{self.area}@{self.period}" if self.period else self.area
+        return self.area + (f"@{self.period}" if self.period else "") + (f"~{self.geography}" if self.geography else "")
 
     @classmethod
     def read(cls, text: str) -> Asked:
-        area, _, period = text.partition("@")
-        return cls(area, period)
+        rest, _, geography = text.partition("~")
+        area, _, period = rest.partition("@")
+        return cls(area, period, geography)
+
+
+def geography_of(text: str) -> Geography:
+    """Return the geography of this name, "" being today's; raise `UserError`."""
+    if not text:
+        return "today"
+    if text in get_args(Geography):
+        return cast(Geography, text)
+    raise UserError(f"geography={text!r} is none; write {', '.join(get_args(Geography))}")
 
 
 def period_of(text: str | None) -> tuple[Period | None, tuple[date, date] | None]:

@@ -1,6 +1,6 @@
-"""What changed since yesterday, by rules: a status, a value far from the same weekday, a feed that fell silent.
+"""What changed since yesterday, by rules: a status, a value far from the same weekday, a published value, a feed that fell silent.
 
-Every value is the engine's own, asked of two instants; nothing is computed here but differences.
+Every value is the engine's own, asked of two instants, or the ledger's; nothing is computed here but differences.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import Literal
 from msgspec import Struct
 
 from ioc.kpi.tile import State, Tile
+from ioc.store.ledger import Restatement
 
 # A value is far from its reference from here on: a share of it, and not less than this much of it.
 FAR_SHARE = 0.3
 FAR_LEAST = {"%": 5.0}  # points
 FAR_COUNT = 5.0
+RESTATED = 40  # lines shown; a new formula restates hundreds of days, each of them in its KPI's explanation
 _WEEKDAY = 7  # points of a daily spark back
 _BAD = {"good": 0, "unknown": 0, "watch": 1, "alarm": 2}
 
@@ -39,14 +41,22 @@ class Silent(Struct, frozen=True):
     as_of: datetime | None
 
 
+class Restated(Struct, frozen=True):
+    """A published value that became another one. `tile`: the KPI's own now, for its words and unit."""
+
+    tile: Tile
+    line: Restatement
+
+
 class Changes(Struct, frozen=True):
-    """`since`: the earlier instant. `day`: tiles of the last whole day, in which moves are looked for."""
+    """`since`: the earlier instant. `moves`: of the last whole day. `restated`: the newest first, at most `RESTATED`."""
 
     now: datetime
     since: datetime
     statuses: list[Change]
     moves: list[Change]
     silent: list[Silent]
+    restated: list[Restated] = []
 
 
 def statuses(now: Mapping[str, Tile], then: Mapping[str, Tile]) -> list[Change]:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from ioc import rights
 from ioc.clock import local_day
 from ioc.errors import Unavailable
-from ioc.kpi import changes
-from ioc.kpi.asked import Asked, period_of
+from ioc.kpi import changes, notes
+from ioc.kpi.asked import Asked, geography_of, period_of
 from ioc.kpi.changes import Changes
 from ioc.kpi.engine import Engine
+from ioc.kpi.notes import Note
 from ioc.kpi.tile import Tile
+from ioc.store.ledger import restated_since
 from ioc.store.reader import Reader, snapshot
 
 T = TypeVar("T")
@@ -38,11 +41,27 @@ class Desk:
         """Return the tiles of `kpis` (None: all in use) of an area and period, as of `at` (None: now)."""
         return self._ask(lambda reader: self._tiles(reader, asked, kpis, at or self.engine.clock()))
 
-    def by_area(self, kpi: str, period: str = "") -> Values:
-        """Return the KPI's value for every commune, by code."""
-        now = self.engine.clock()
+    def by_area(self, kpi: str, period: str = "", geography: str = "") -> Values:
+        """Return the KPI's value for every commune, or every unit of another geography, by code."""
+        now, units = self.engine.clock(), geography_of(geography)
         named, days = period_of(period)
-        return self._ask(lambda reader: self.engine.by_area(reader, kpi, now, days=days, period=named))
+        return self._ask(lambda reader: self.engine.by_area(reader, kpi, now, days=days, period=named, geography=units))
+
+    def notes(self, kpi: str, area: str = "") -> list[Note]:
+        """Return what editors noted on the KPI, the latest day first."""
+        return self._ask(lambda reader: notes.notes(reader.conn, kpi, area))
+
+    def note_added(self, kpi: str, area: str, day: date | None, body: str) -> Note:
+        """Write a note for whoever asks; raise `Problem`."""
+        return self._write(lambda conn, now: notes.add(conn, kpi, area, day, body, rights.current(), now))
+
+    def note_changed(self, kpi: str, number: int, version: int, day: date | None, body: str) -> Note:
+        """Change a note; raise `Problem`, also where it is not the `version` that was seen."""
+        return self._write(lambda conn, now: notes.change(conn, kpi, number, version, day, body, rights.current(), now))
+
+    def note_removed(self, kpi: str, number: int, version: int) -> None:
+        """Remove a note; raise `Problem`."""
+        self._write(lambda conn, now: notes.remove(conn, kpi, number, version, rights.current(), now))
 
     def changes(self) -> Changes:
         """Return what changed since this time yesterday; asked again within a minute, the same answer."""
@@ -63,16 +82,26 @@ class Desk:
             for feed, state in engine.feed_states(times, now).items()
             if state in ("stale", "lost")
         ]
+        tiles = engine.evaluate(reader, at=now)
+        lines = restated_since(reader.conn, since, changes.RESTATED)
         return Changes(
             now, since,
-            changes.statuses(engine.evaluate(reader, at=now), engine.evaluate(reader, at=since)),
+            changes.statuses(tiles, engine.evaluate(reader, at=since)),
             changes.moves(engine.evaluate(reader, daily, at=now, days=(yesterday, yesterday)).values()),
             silent,
+            [changes.Restated(tiles[line.kpi], line) for line in lines if line.kpi in tiles],
         )  # fmt: skip
 
     def _tiles(self, reader: Reader, asked: Asked, kpis: Iterable[str] | None, at: datetime) -> dict[str, Tile]:
         period, days = period_of(asked.period)
         return self.engine.evaluate(reader, kpis, area=asked.area or None, at=at, days=days, period=period)
+
+    def _write(self, work: Callable[[psycopg.Connection[Any], datetime], T]) -> T:
+        try:
+            with self._pool.connection(timeout=5) as conn:
+                return work(conn, self.engine.clock())
+        except (psycopg.OperationalError, PoolTimeout) as exc:
+            raise Unavailable(f"the database is away: {exc}") from exc
 
     def _ask(self, work: Callable[[Reader], T]) -> T:
         try:

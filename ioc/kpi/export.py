@@ -1,27 +1,34 @@
 """KPIs as a table for people: CSV as a Vietnamese spreadsheet program reads it, XLSX with native numbers and dates.
 
-The same tiles as on every screen, one row a tile, nothing rounded. Times are those of the province.
+The same tiles as on every screen, one row a tile, nothing rounded. Times are those of the province. Rows may come one by
+one and are written one by one: a table of a million rows never stands in memory.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from itertools import chain, islice
+from typing import Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import openpyxl
+from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
 from ioc.errors import UserError
 from ioc.kpi.tile import Tile
 
-SHEET_ROWS = 100_000  # a workbook is built in memory; what is larger is no table for people
+SHEET_ROWS = 100_000  # what is larger is no table for people, and opens in no spreadsheet program of theirs
+_CHUNK_ROWS = 500  # rows of one piece of a CSV
+_BOLD = Font(bold=True)
+_MEASURED_ROWS = 200  # rows a sheet's columns are made wide enough for
 Language: TypeAlias = Literal["vi", "en"]
 Cell: TypeAlias = str | float | int | datetime | date | None
 
@@ -64,12 +71,19 @@ def table(tiles: Iterable[Tile], zone: ZoneInfo, language: Language) -> list[lis
     return rows
 
 
-def as_csv(rows: list[list[Cell]], language: Language) -> bytes:
+def as_csv(rows: Iterable[list[Cell]], language: Language) -> bytes:
     """Return UTF-8 with a byte order mark, `;` between cells; decimals with a comma in Vietnamese."""
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
-    writer.writerows([_text(cell, language) for cell in row] for row in rows)
-    return out.getvalue().encode("utf-8-sig")
+    return b"".join(csv_pieces(rows, language))
+
+
+def csv_pieces(rows: Iterable[list[Cell]], language: Language) -> Iterator[bytes]:
+    """Yield the CSV piece by piece; no more rows are asked for than the piece that is taken holds."""
+    left = iter(rows)
+    yield codecs.BOM_UTF8
+    while some := list(islice(left, _CHUNK_ROWS)):
+        out = io.StringIO()
+        csv.writer(out, delimiter=";", lineterminator="\r\n").writerows([_text(cell, language) for cell in row] for row in some)
+        yield out.getvalue().encode()
 
 
 def _text(cell: Cell, language: Language) -> str:
@@ -86,27 +100,40 @@ def _text(cell: Cell, language: Language) -> str:
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell  # a text, never a formula
 
 
-def as_xlsx(rows: list[list[Cell]], title: str) -> bytes:
+def as_xlsx(rows: Sequence[list[Cell]], title: str) -> bytes:
     """Return a workbook with one sheet; numbers, dates and times are what they are. Raise `UserError` for more rows than fit."""
     if len(rows) > SHEET_ROWS:
-        raise UserError(f"{len(rows)} rows do not fit a spreadsheet, which holds {SHEET_ROWS}; ask for CSV, or for fewer areas or days")
-    book, made = openpyxl.Workbook(), io.BytesIO()
-    sheet = book.create_sheet(title[:31], 0)
-    del book["Sheet"]
-    for number, row in enumerate(rows, 1):
-        for place, value in enumerate(row, 1):
-            cell = sheet.cell(number, place)
-            cell.value = value
-            if isinstance(value, str):
-                cell.data_type = "s"  # a text, never a formula
-            elif isinstance(value, datetime):
-                cell.number_format = "dd/mm/yyyy hh:mm:ss"
-            elif isinstance(value, date):
-                cell.number_format = "dd/mm/yyyy"
-    for cell in sheet[1]:
-        cell.font = Font(bold=True)
+        raise too_many()
+    return workbook(rows, title)
+
+
+def workbook(rows: Iterable[list[Cell]], title: str) -> bytes:
+    """As `as_xlsx`, of rows that come one by one and are known to fit."""
+    book, made = openpyxl.Workbook(write_only=True), io.BytesIO()
+    sheet = book.create_sheet(title[:31])
     sheet.freeze_panes = "C2"
-    for place, column in enumerate(zip(*rows, strict=True), 1):
+    left = iter(rows)
+    first = list(islice(left, _MEASURED_ROWS))
+    for place, column in enumerate(zip(*first, strict=True), 1):
         sheet.column_dimensions[get_column_letter(place)].width = min(60, max(len(str(value or "")) for value in column) + 2)
+    for number, row in enumerate(chain(first, left)):
+        sheet.append([_cell(sheet, value, bold=number == 0) for value in row])
     book.save(made)
     return made.getvalue()
+
+
+def too_many() -> UserError:
+    return UserError(f"more than {SHEET_ROWS} rows do not fit a spreadsheet; ask for CSV, which has no end, or for fewer areas or days")
+
+
+def _cell(sheet: Any, value: Cell, *, bold: bool) -> Any:
+    cell = WriteOnlyCell(sheet, value)  # type: ignore[arg-type] # it takes dates, too
+    if isinstance(value, str):
+        cell.data_type = "s"  # a text, never a formula
+    elif isinstance(value, datetime):
+        cell.number_format = "dd/mm/yyyy hh:mm:ss"
+    elif isinstance(value, date):
+        cell.number_format = "dd/mm/yyyy"
+    if bold:
+        cell.font = _BOLD
+    return cell

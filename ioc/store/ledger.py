@@ -44,6 +44,7 @@ class Restatement(Struct, frozen=True):
     since: datetime
     reason: str
     why: dict[str, str]
+    kpi: str = ""
 
 
 class Arrived(Struct, frozen=True):
@@ -98,3 +99,9 @@ def restatements(conn: psycopg.Connection[Any], kpi: str, at: datetime, limit: i
     """Return how the KPI's published values were restated until `at`, newest first."""
     with conn.cursor(row_factory=class_row(Restatement)) as cursor:
         return cursor.execute(_SQL["restatements"], {"kpi": kpi, "at": at, "limit": limit}).fetchall()
+
+
+def restated_since(conn: psycopg.Connection[Any], since: datetime, limit: int) -> list[Restatement]:
+    """Return what was restated of any KPI after `since`, newest first."""
+    with conn.cursor(row_factory=class_row(Restatement)) as cursor:
+        return cursor.execute(_SQL["restated_since"], {"since": since, "limit": limit}).fetchall()

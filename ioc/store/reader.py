@@ -144,6 +144,8 @@ class FeedTimes(Struct, frozen=True):
     events: int = 0
 
 
+_FETCHED = 1000  # records of one fetch
+
 RELATIONS = ("rollup_case", "rollup_total", "rollup_duration", "rollup_observation", "case_state", "asset_state")
 
 
@@ -247,6 +249,30 @@ class Reader:
                 found += cursor.execute(_query("recent_events"), asked).fetchall()
         found.sort(key=lambda row: row["received_at"], reverse=True)
         return found[:limit]
+
+    def records(self, terms: Sequence[Term], span: tuple[datetime, datetime], areas: Sequence[str] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Yield the raw events of the terms' feeds, kinds and metrics with a time in `span` (its end excluded), the last received first.
+
+        (feed, subject, metric, time, received_at, area, value, data as JSON): fetched some at a time, however many there are.
+        """
+        for given in self._records(terms, span, areas):
+            with self.conn.cursor("records", row_factory=tuple_row) as cursor:
+                cursor.itersize = _FETCHED
+                yield from cursor.execute(_query("records"), given)
+
+    def count_records(self, terms: Sequence[Term], span: tuple[datetime, datetime], areas: Sequence[str] | None, most: int) -> int:
+        """Return how many `records` there are; no more than `most` are counted."""
+        found = 0
+        for given in self._records(terms, span, areas):
+            row = self.conn.execute(_query("count_records"), given | {"most": most - found}).fetchone()
+            found += row[0] if row else 0
+        return found
+
+    def _records(self, terms: Sequence[Term], span: tuple[datetime, datetime], areas: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+        for feed in dict.fromkeys(t.feed for t in terms):
+            own = [t for t in terms if t.feed == feed]
+            metrics = [t.metric for t in own if isinstance(t, ObservationTerm)]
+            yield {"feed": feed, "kinds": sorted({kind_of(t) for t in own}), "metrics": metrics, "start": span[0], "end": span[1], "areas": None if areas is None else list(areas)}
 
     def next_due(self, feeds: Sequence[str], now: datetime) -> datetime | None:
         """Return the next instant after `now` at which an open case of these feeds becomes overdue."""

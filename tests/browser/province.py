@@ -14,9 +14,10 @@ from ioc import areas as areas_module
 from ioc.config import Config, load
 from ioc.kpi.catalogue import Catalogue, Kpi, in_use
 from ioc.kpi.catalogue import load as load_catalogue
-from ioc.kpi.changes import Changes, Silent, moves, statuses
+from ioc.kpi.changes import Changes, Restated, Silent, moves, statuses
 from ioc.kpi.tile import Delta, History, Period, Quality, State, Target, Tile, Words
 from ioc.live import FeedView, Point, Snapshot, TickerItem
+from ioc.store.ledger import Restatement
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 20, 7, 32, 5, tzinfo=UTC)  # a Friday, 14:32:05 in Thái Nguyên
@@ -163,14 +164,17 @@ def feeds(conf: Config, now: datetime, states: dict[str, State]) -> list[FeedVie
 
 
 def changes(shown: Snapshot) -> Changes:
-    """A status that got worse, one that got better, a day far from its weekday, a silent feed."""
+    """A status that got worse, one that got better, a day far from its weekday, a restated value, a silent feed."""
     tiles = shown.tiles
     then = {name: msgspec.structs.replace(t, status="good" if t.status == "watch" else "watch" if t.status == "alarm" else t.status) for name, t in tiles.items()}
     then["incidents_on_time_rate"] = msgspec.structs.replace(then["incidents_on_time_rate"], status="alarm", value=78.5)
     yesterday = Period(DAY - timedelta(days=1), DAY, complete=True)
     day = [msgspec.structs.replace(tiles["emergency_encounters_today"], period=yesterday, spark=[*[60.0] * 13, 96.0])]
     silent = [Silent(f.feed, f.state, f.as_of) for f in shown.feeds if f.state in ("stale", "lost")]
-    return Changes(shown.now, shown.now - timedelta(days=1), statuses(tiles, then), moves(day), silent)
+    late = {"vi": "1 bản ghi của kỳ này đến hoặc được sửa sau khi công bố; đầu tiên là c1", "en": "1 facts of this period came late or corrected after it was published; the first is c1"}
+    line = Restatement(date(2026, 11, 18), date(2026, 11, 18), shown.now - timedelta(hours=3), 61.0, 62.0, DAY, "late", late, "incidents_opened_today")
+    restated = [Restated(tiles["incidents_opened_today"], line)]
+    return Changes(shown.now, shown.now - timedelta(days=1), statuses(tiles, then), moves(day), silent, restated)
 
 
 def events(now: datetime) -> list[TickerItem]:

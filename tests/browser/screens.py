@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import uvicorn
@@ -20,8 +20,10 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from dashboards.app import create
 from ioc import __version__
 from ioc.config import Config
+from ioc.errors import Problem
 from ioc.kpi.asked import Asked
 from ioc.kpi.changes import Changes
+from ioc.kpi.notes import Note
 from ioc.kpi.tile import Tile
 from ioc.live import Maker, Render, Snapshot, View, Viewer, iso, pump
 from ioc.playback import Job, Known, Playback
@@ -51,6 +53,7 @@ class Screens:
         self.explanation: Any = province.EXPLANATION
         self.dead_letters: list[dict[str, Any]] = []
         self.doubts: list[dict[str, Any]] = []
+        self.noted: list[Note] = []
         return self
 
     @property
@@ -78,8 +81,21 @@ class Screens:
         wanted = found.keys() if kpis is None else set(kpis)
         return {kpi: tile for kpi, tile in found.items() if kpi in wanted}
 
-    def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]:
-        return self.snapshot.by_area.get(str(Asked(kpi, period)), {})
+    def by_area(self, kpi: str, period: str = "", geography: str = "") -> dict[str, float | None]:
+        return self.snapshot.by_area.get(str(Asked(kpi, period, geography)), {})
+
+    def notes(self, kpi: str, area: str = "") -> list[Note]:
+        return [note for note in self.noted if note.kpi == kpi and (not area or note.area in ("", area))]
+
+    def note_added(self, kpi: str, area: str, day: date | None, body: str) -> Note:
+        self.noted.insert(0, Note(len(self.noted) + 1, kpi, area, day, body, "an", self.clock(), 1))
+        return self.noted[0]
+
+    def note_changed(self, kpi: str, number: int, version: int, day: date | None, body: str) -> Note:
+        raise Problem("note_changed", "changed", name="binh")
+
+    def note_removed(self, kpi: str, number: int, version: int) -> None:
+        self.noted = [note for note in self.noted if note.id != number]
 
     def changes(self) -> Changes:
         return province.changes(self.snapshot)

@@ -19,8 +19,7 @@ import pypdf
 import pytest
 from fastapi.testclient import TestClient
 
-from dashboards import files
-from dashboards.figures.tile import titled
+from dashboards.figures.tile import shown_value, titled
 from ioc import auth, config, ingest, web
 from ioc.clock import FrozenClock
 from ioc.config import Broker, Database
@@ -85,6 +84,9 @@ def test_every_kpi_is_the_same_number_wherever_it_stands(client: tuple[TestClien
     paper = pypdf.PdfReader(io.BytesIO(http.get("/api/kpis.pdf").content))
     printed = " ".join(" ".join(page.extract_text() for page in paper.pages).replace("\u00a0", " ").split())
     page, walled = attributes(http.get("/").text), wall(http)
+    compared = {row["Khu vực"]: row for row in csv.DictReader(io.StringIO(http.get("/api/compare.csv?kpis=incidents_opened_today").content.decode("utf-8-sig")), delimiter=";")}
+    column = titled(context_tiles["incidents_opened_today"], "vi")
+    assert (compared["Thái Nguyên"][column], compared["Đơn vị"][column], compared["Phiên bản"][column]) == tuple(lines["incidents_opened_today"][name] for name in ("Giá trị", "Đơn vị", "Phiên bản"))
     assert said.keys() == sheet.keys() == lines.keys() and page.keys() <= said.keys() and len(walled) > 12
 
     for kpi, tile in said.items():
@@ -94,6 +96,7 @@ def test_every_kpi_is_the_same_number_wherever_it_stands(client: tuple[TestClien
             if kpi in place:
                 assert plain(float(place[kpi]["value"]) if place[kpi]["value"] else None) == plain(value), kpi
                 assert place[kpi]["unit"] == tile["unit"], kpi
+                assert place[kpi]["formula-version"] == str(tile["formula_version"]), kpi
                 assert (datetime.fromisoformat(place[kpi]["as-of"]) if place[kpi]["as-of"] else None) == as_of, kpi
         assert (sheet[kpi]["Giá trị"], sheet[kpi]["Đơn vị"], sheet[kpi]["Phiên bản"]) == (value, tile["unit"], tile["formula_version"]), kpi
         written = lines[kpi]["Giá trị"].replace(",", ".")
@@ -103,13 +106,16 @@ def test_every_kpi_is_the_same_number_wherever_it_stands(client: tuple[TestClien
             local = (as_of + timedelta(hours=7)).replace(tzinfo=None, microsecond=0)
             assert sheet[kpi]["Số liệu đến"] == local and lines[kpi]["Số liệu đến"] == f"{local:%d/%m/%Y %H:%M:%S}", kpi
             assert f"{local:%H:%M:%S}" in printed, kpi
-        shown = files.shown_value(context_tiles[kpi], "vi").replace("\u00a0", " ")
+        shown = shown_value(context_tiles[kpi], "vi").replace("\u00a0", " ")
         title = " ".join(titled(context_tiles[kpi], "vi").split())
         row = re.search(re.escape(f"{title} {shown}") + r"(?: .{0,120}?)? v(\d+)\b", printed)
         assert row and row[1] == str(tile["formula_version"]), (kpi, f"{title} {shown}")
     for kpi in ("incidents_opened_today", "incidents_open"):
         alone = attributes(http.get(f"/kpi/{kpi}").text)[kpi]
-        assert alone["value"] == page[kpi]["value"] and alone["as-of"] == page[kpi]["as-of"]
+        assert all(alone[name] == page[kpi][name] for name in ("value", "unit", "as-of", "formula-version")), kpi
+        area_sheet = list(openpyxl.load_workbook(io.BytesIO(http.get(f"/api/kpis/{kpi}/areas.xlsx").content)).active.iter_rows(values_only=True))  # type: ignore[union-attr]
+        whole = dict(zip(area_sheet[0], area_sheet[1], strict=True))
+        assert (whole["Giá trị"], whole["Đơn vị"], whole["Phiên bản"], whole["Số liệu đến"]) == tuple(sheet[kpi][name] for name in ("Giá trị", "Đơn vị", "Phiên bản", "Số liệu đến")), kpi
         explained = http.get(f"/api/kpis/{kpi}/explain").json()
         assert explained["value"] == said[kpi]["value"] and explained["formula"]["version"] == said[kpi]["formula_version"]
 

@@ -47,7 +47,7 @@ def test_it_carries_what_a_machine_may_read(place: Place) -> None:
     root, _ = shown(TILES["dossiers_on_time_rate"], place)
     assert {k: v for k, v in root.items() if k.startswith("data-")} == {
         "data-kpi": "dossiers_on_time_rate", "data-value": "96.53", "data-unit": "%", "data-as-of": "2026-11-20T07:31:25Z",
-        "data-state": "live", "data-status": "good",
+        "data-formula-version": str(TILES["dossiers_on_time_rate"].formula_version), "data-state": "live", "data-status": "good",
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 from html import escape
 
 import msgspec
@@ -15,23 +15,34 @@ import pytest
 from dashboards import files
 from dashboards.context import Context
 from dashboards.document import to_html
+from dashboards.figures.tile import shown_value
 from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
+from dashboards.leaders import kpi as kpi_page
+from dashboards.leaders import notes as notes_page
 from dashboards.leaders.search import entries, search
 from dashboards.pdf import as_pdf
-from dashboards.state import State
+from dashboards.state import State, read
 from dashboards.words import Lang
-from ioc.errors import UserError
-from ioc.kpi.asked import Asked
+from ioc import rights
+from ioc.errors import Problem, UserError
+from ioc.kpi.asked import Asked, geography_of
 from ioc.kpi.changes import Changes, far, moves, statuses
 from ioc.kpi.export import SHEET_ROWS, as_csv, as_xlsx
+from ioc.kpi.geography import estimated, names_of
+from ioc.kpi.notes import Note
 from ioc.kpi.tile import Delta, Target, Tile
+from ioc.rights import Identity
 from tests.browser import province
 
 CONTEXT = Context(province.config(), province.AREAS, province.catalogue(), "1")
 SHOWN = province.snapshot()
 COMMUNES = ("05443", "05455", "05467")
+NOTES = [
+    Note(2, "incidents_opened_today", "05443", date(2026, 11, 18), "Mưa lớn <b>cả ngày</b>", "an", SHOWN.now, 1),
+    Note(1, "incidents_opened_today", "", None, "Nguồn đổi cách ghi", "binh", SHOWN.now, 2, "chi", SHOWN.now),
+]
 
 
 class Desk:
@@ -40,8 +51,22 @@ class Desk:
     def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]:
         return {kpi: tile for kpi, tile in SHOWN.tiles.items() if kpis is None or kpi in kpis}
 
-    def by_area(self, kpi: str, period: str = "") -> dict[str, float | None]:
+    def by_area(self, kpi: str, period: str = "", geography: str = "") -> dict[str, float | None]:
+        if geography:
+            return {code: float(i) for i, code in enumerate(names_of(province.AREAS, geography_of(geography)))}
         return SHOWN.by_area[kpi]
+
+    def notes(self, kpi: str, area: str = "") -> list[Note]:
+        return NOTES
+
+    def note_added(self, kpi: str, area: str, day: date | None, body: str) -> Note:
+        raise AssertionError
+
+    def note_changed(self, kpi: str, number: int, version: int, day: date | None, body: str) -> Note:
+        raise Problem("note_changed", "changed", name="binh")
+
+    def note_removed(self, kpi: str, number: int, version: int) -> None:
+        raise Problem("note_gone", "gone")
 
     def changes(self) -> Changes:
         return province.changes(SHOWN)
@@ -103,9 +128,9 @@ def test_every_sentence_of_the_brief_says_its_tiles_number_and_leads_to_it(lang:
     for sentence in [s for _, sentences in found.parts for s in sentences]:
         assert sentence.text in letter.replace("\u00a0", " ") or sentence.text in letter
         assert escape(sentence.text) in page and sentence.path.partition("?")[0] in page
-        if sentence.kpi:
-            t = SHOWN.tiles[sentence.kpi]
-            assert files.shown_value(t, lang) in sentence.text and f"[{sentence.kpi}]" in paper
+    told = [s for heading, sentences in found.parts if heading != files.say("changes.restated", lang) for s in sentences]  # that are of the ledger
+    for sentence in [s for s in told if s.kpi]:
+        assert shown_value(SHOWN.tiles[sentence.kpi], lang) in sentence.text and f"[{sentence.kpi}]" in paper
     assert found.day == (SHOWN.now - timedelta(days=1)).astimezone(CONTEXT.zone).date()
 
 
@@ -163,7 +188,7 @@ def test_the_printed_overview_says_every_number_as_the_screen_does(lang: str) ->
     state = State("vi" if lang == "vi" else "en")
     said = text_of(as_pdf(files.overview_paper(CONTEXT, state, Desk(), SHOWN.now)))
     for t in SHOWN.tiles.values():
-        assert files.shown_value(t, state.lang).replace("\u00a0", " ") in said, t.kpi
+        assert shown_value(t, state.lang).replace("\u00a0", " ") in said, t.kpi
         assert f"v{t.formula_version}" in said
     assert "ệ" in said or lang == "en"  # Vietnamese letters survive
 
@@ -182,7 +207,7 @@ def test_a_comparison_is_the_same_on_the_screen_in_csv_and_on_paper() -> None:
 
 
 def test_a_spreadsheet_of_a_million_rows_is_refused_in_a_sentence() -> None:
-    with pytest.raises(UserError, match=r"1000000 rows do not fit a spreadsheet.*ask for CSV"):
+    with pytest.raises(UserError, match=r"more than 100000 rows do not fit a spreadsheet; ask for CSV"):
         as_xlsx([["x"]] * (SHEET_ROWS * 10), "x")
 
 
@@ -191,3 +216,108 @@ def test_paper_of_a_kpi_ranks_the_communes_and_says_the_formula_and_its_version(
     kpi = CONTEXT.kpis["incidents_open"]
     assert f"Phiên bản công thức {kpi.version}, từ {kpi.since:%d/%m/%Y}" in said
     assert said.count("phản ánh") > 80  # a row a commune
+
+
+# -- the geography until 30 June 2025 -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+@pytest.mark.parametrize("geography", ["districts", "former"])
+def test_a_comparison_of_former_units_names_them_all_and_marks_what_is_estimated(lang: Lang, geography: str) -> None:
+    state = State(lang, geography=geography, more=(("kpis", "incidents_open"),))
+    found = compare_page.compare(CONTEXT, state, Desk())
+    page = to_html(compare_page.layout(CONTEXT, state, found))
+    names, unsure = names_of(province.AREAS, geography_of(geography)), estimated(province.AREAS, geography_of(geography))
+    assert [row.area for row in found.rows] == ["", *names] and {row.area for row in found.rows if row.estimated} == unsure
+    assert page.count("~ ") == len(unsure) + 1  # and once in the note that says what it means
+    assert 'href="/compare?lang=' in page and f"geography={geography}" in page
+    if lang == "vi":
+        assert all(escape(name) in page for name in names.values())
+    rows = files.compare_table(found, CONTEXT, state)
+    assert len({len(row) for row in rows}) == 1 and [row[-1] for row in rows[2 : 2 + len(names)]] == [files.say("ops.yes", lang) if code in unsure else "" for code in names]
+    assert "~" in text_of(as_pdf(files.compare_paper(found, CONTEXT, state, SHOWN.now)))
+
+
+def test_the_address_carries_the_geography_and_one_that_is_none_is_refused() -> None:
+    state = read("?lang=en&geography=districts&kpis=incidents_open", CONTEXT)
+    assert state.geography == "districts" and "geography=districts" in state.href("/compare")
+    assert read("?geography=today", CONTEXT).geography == ""
+    with pytest.raises(UserError, match="geography='provinces' is none; write today, districts, former"):
+        read("?geography=provinces", CONTEXT)
+    with pytest.raises(UserError, match="05443 không phải đơn vị của địa giới này"):
+        compare_page.compare(CONTEXT, State("vi", geography="districts", more=(("areas", "05443"),)), Desk())
+
+
+def test_the_ranking_of_a_kpi_can_be_of_former_districts_and_a_median_has_none() -> None:
+    state = State("vi", geography="districts")
+    name = kpi_page.ranked("incidents_open", state)
+    shown = msgspec.structs.replace(SHOWN, by_area={name: Desk().by_area("incidents_open", "", "districts")})
+    made = kpi_page.render("incidents_open", CONTEXT, state)(shown)["kpi-ranking"]["children"]
+    text = to_html(made)
+    assert name == "incidents_open~districts" and kpi_page.view_name("incidents_open", state) == "kpi/incidents_open:vi?~districts"
+    assert "Huyện Phú Bình" in text and "~ " in text and "href=" not in text  # of a former unit there is no page
+    median = kpi_page.render("incidents_median_hours", CONTEXT, state)(SHOWN)["kpi-ranking"]["children"]
+    assert "không cộng được theo nơi" in to_html(median)
+
+
+# -- notes --------------------------------------------------------------------------------------------------------------
+
+
+def noted(kpi: str = "incidents_opened_today") -> notes_page.Noted:
+    return notes_page.gather(kpi, State("vi"), Desk())
+
+
+def test_notes_stand_on_the_page_as_text_and_the_dated_ones_on_the_trend() -> None:
+    page = to_html(kpi_page.layout("incidents_opened_today", CONTEXT, State("vi"), noted()))
+    assert "Mưa lớn &lt;b&gt;cả ngày&lt;/b&gt;" in page and "18/11/2026 · Phường Phan Đình Phùng" in page
+    assert page.count("data-mark=") == 1 and 'href="#note-2"' in page  # 18 November is the third column from the right
+    place = 100 * (14 - 3 + 0.5) / 14
+    assert f"left:{place:.2f}%" in page
+
+
+def test_forms_are_drawn_for_editors_and_removing_for_the_author_and_administrators() -> None:
+    def drawn(role: str, name: str) -> str:
+        before = rights.current()
+        rights.act_as(Identity(name, role, "person"))  # type: ignore[arg-type]
+        try:
+            return to_html(notes_page.section("incidents_opened_today", CONTEXT, State("vi"), noted()))
+        finally:
+            rights.act_as(before)
+
+    assert "<form" not in drawn("operator", "dung") and "an · " in drawn("operator", "dung")
+    assert drawn("editor", "an").count('value="remove"') == 1 and drawn("admin", "chi").count('value="remove"') == 2
+    assert drawn("editor", "an").count("<textarea") == 3  # two to change, one to add
+    anonymous = to_html(notes_page.section("incidents_opened_today", CONTEXT, State("vi"), noted()))
+    assert "<form" not in anonymous and "chi" not in anonymous.replace("chiều", "")
+
+
+def test_a_refused_form_comes_back_with_what_was_typed_also_when_its_note_is_gone() -> None:
+    state = State("vi")
+    typed = notes_page.act("incidents_opened_today", 1, {"body": "Chữ của tôi", "version": "1"}, state, Desk())
+    assert typed is not None and "binh vừa sửa" in typed.problem and typed.body == "Chữ của tôi"
+    gone = notes_page.act("incidents_opened_today", 9, {"what": "remove", "body": "Chữ khác"}, state, Desk())
+    page = to_html(notes_page.section("incidents_opened_today", CONTEXT, state, notes_page.gather("incidents_opened_today", state, Desk(), gone)))
+    assert "vừa được gỡ bỏ" in page and "Chữ khác" in page
+
+
+def test_the_paper_of_a_kpi_has_its_notes() -> None:
+    said = text_of(as_pdf(files.kpi_paper("incidents_opened_today", CONTEXT, State("vi"), Desk(), SHOWN.now)))
+    assert "18/11/2026 · Phường Phan Đình Phùng · Mưa lớn" in said and "Nguồn đổi cách ghi" in said
+
+
+# -- what was restated --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_a_restated_value_is_told_on_the_page_of_changes_on_paper_and_in_the_brief(lang: Lang) -> None:
+    found = province.changes(SHOWN)
+    (restated,) = found.restated
+    page = to_html(changes_page.layout(CONTEXT, State(lang), found))
+    assert f'data-change="restated" data-kpi="{restated.tile.kpi}" data-value="62" data-was="61"' in page and escape(restated.line.why[lang]) in page
+    paper = text_of(as_pdf(changes_page.paper(found, CONTEXT, lang)))
+    for words in (restated.line.why[lang].split(";")[0], "61", "62", *(files.say(f"changes.{part}", lang) for part in ("statuses", "restated", "silent"))):
+        assert words in paper
+    for change in (*found.statuses, *found.moves):
+        assert shown_value(change.tile, lang).replace("\u00a0", " ") in paper, change.tile.kpi
+    brief = brief_page.write(CONTEXT, State(lang), Morning())
+    assert any(restated.line.why[lang] in sentence.text and sentence.kpi == restated.tile.kpi for _, sentences in brief.parts for sentence in sentences)

@@ -135,3 +135,20 @@ FROM event
 WHERE feed = %(feed)s AND kind = ANY(%(kinds)s::int[]) AND (metric = '' OR metric = ANY(%(metrics)s::text[])) AND received_at <= %(at)s
   AND (%(areas)s::text[] IS NULL OR area = ANY(%(areas)s::text[]))
 ORDER BY received_at DESC LIMIT %(limit)s
+
+-- name: records
+-- The raw events a formula may have counted, of a span of time, the last received first: read through a cursor.
+SELECT feed, subject, metric, time, received_at, area, value, data::text
+FROM event
+WHERE feed = %(feed)s AND kind = ANY(%(kinds)s::int[]) AND (metric = '' OR metric = ANY(%(metrics)s::text[]))
+  AND time >= %(start)s AND time < %(end)s AND (%(areas)s::text[] IS NULL OR area = ANY(%(areas)s::text[]))
+ORDER BY received_at DESC
+
+-- name: count_records
+-- How many of these there are, no further than `most`.
+SELECT count(*) FROM (
+    SELECT FROM event
+    WHERE feed = %(feed)s AND kind = ANY(%(kinds)s::int[]) AND (metric = '' OR metric = ANY(%(metrics)s::text[]))
+      AND time >= %(start)s AND time < %(end)s AND (%(areas)s::text[] IS NULL OR area = ANY(%(areas)s::text[]))
+    LIMIT %(most)s
+) e

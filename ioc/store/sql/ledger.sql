@@ -35,5 +35,9 @@ FROM (
 ) f
 
 -- name: restatements
-SELECT first, last, restated_at, was, became, since, reason, why FROM restatement
+SELECT first, last, restated_at, was, became, since, reason, why, kpi FROM restatement
 WHERE kpi = %(kpi)s AND restated_at <= %(at)s ORDER BY restated_at DESC, first DESC LIMIT %(limit)s
+
+-- name: restated_since
+SELECT first, last, restated_at, was, became, since, reason, why, kpi FROM restatement
+WHERE restated_at > %(since)s ORDER BY restated_at DESC, kpi, first DESC LIMIT %(limit)s
