@@ -115,10 +115,14 @@ class Publisher:
         self._lock = threading.Lock()
         self._producer: KafkaProducer | None = None
         self._mine = threading.local()
-        self._ensured: set[str] = set()
+        self._ensured: dict[str, str] = {}  # feed -> its topic, which is there
         self.topics = Topics(broker)
 
     def _client(self) -> Any:
+        producer = self._producer
+        return producer if producer is not None else self._opened()
+
+    def _opened(self) -> Any:
         with self._lock:
             if self._producer is None:
                 try:
@@ -150,9 +154,7 @@ class Publisher:
 
     def send(self, feed: str, event: Event) -> None:
         """Buffer one event; it counts as delivered only after `flush`. The feed's topic is made when it is missing."""
-        if feed not in self._ensured:
-            self.ensure_topics([feed])
-        self._send(topic_of(self._broker, feed), key=event.subject.encode(), value=encode(event))
+        self._send(self._topic(feed), key=event.subject.encode(), value=encode(event))
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Buffer one dead letter."""
@@ -160,9 +162,7 @@ class Publisher:
 
     def heartbeat(self, feed: str, at: datetime) -> None:
         """Say that the feed was asked at `at` and answered, whether or not it had news."""
-        if feed not in self._ensured:
-            self.ensure_topics([feed])
-        self._send(topic_of(self._broker, feed), key=feed.encode(), partition=0, headers=[(HEARTBEAT, at.isoformat().encode())])
+        self._send(self._topic(feed), key=feed.encode(), partition=0, headers=[(HEARTBEAT, at.isoformat().encode())])
 
     def flush(self, timeout_s: float = 30) -> None:
         """Return when all that this thread sent is acknowledged; raise `Unavailable` otherwise. Send it again then."""
@@ -189,7 +189,13 @@ class Publisher:
     def ensure_topics(self, feeds: list[str]) -> None:
         """Make the topics of these feeds where they are missing."""
         self.topics.ensure(feeds)
-        self._ensured.update(feeds)
+        self._ensured.update((feed, topic_of(self._broker, feed)) for feed in feeds)
+
+    def _topic(self, feed: str) -> str:
+        """Return the feed's topic, made where it is missing."""
+        if feed not in self._ensured:
+            self.ensure_topics([feed])
+        return self._ensured.get(feed) or topic_of(self._broker, feed)  # `_replace` of another thread may have forgotten it
 
     def topic_id(self, feed: str) -> str:
         """Return the id of the feed's topic ('' when it does not exist)."""

@@ -263,15 +263,18 @@ def _check_text(field: str, text: str) -> None:
 
 def event_id(*parts: object) -> str:
     """Return a stable id made of what identifies an event: the same parts give the same id, on any machine."""
-    text = "\x1f".join(str(part) for part in parts)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return _digest("\x1f".join(str(part) for part in parts).encode("utf-8", "surrogatepass"))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def make(source: str, subject: str, time: datetime, data: Fact, *id_parts: object) -> Event:
     """Return an event whose id is derived from its content, so that sending the same fact again is a duplicate."""
-    content = _encoder.encode(data)
+    about = "\x1f".join((source, subject, time.isoformat(), *map(str, id_parts), ""))
     return Event(
-        id=event_id(source, subject, time.isoformat(), *id_parts, content.decode()),
+        id=_digest(about.encode("utf-8", "surrogatepass") + _encoder.encode(data)),  # event_id of all parts, the last one encoded already
         source=source,
         type=TYPES[type(data)],
         subject=subject,

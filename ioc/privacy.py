@@ -51,7 +51,7 @@ def scrub(text: str) -> str:
 
 def is_citizen_number(text: str) -> bool:
     """Does an identifier look like the number of a citizen's card?"""
-    return _CITIZEN_ID.fullmatch(text) is not None
+    return len(text) == 12 and _CITIZEN_ID.fullmatch(text) is not None
 
 
 def shown(value: object) -> str:

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -127,7 +128,7 @@ class Context(Generic[O_co]):
             raise Fatal(f"feed {self.feed.feed}: this connector needs a url such as {address}")
         return self.client
 
-    @property
+    @cached_property
     def zone(self) -> ZoneInfo:
         """The zone of times the source writes without one."""
         return ZoneInfo(self.feed.timezone)

@@ -88,8 +88,10 @@ def _outcomes(connector: Connector[Any], records: list[Record], context: Context
     for record in records:
         outcome = convert(connector, record, context)
         if connector.contradictions and not isinstance(outcome, DeadLetter):
-            clash = next((event for event in outcome if first.setdefault(_identity(event), event.id) != event.id), None)
-            outcome = outcome if clash is None else contradiction(connector, record, context, clash)
+            for event in outcome:
+                if first.setdefault(_identity(event), event.id) != event.id:
+                    outcome = contradiction(connector, record, context, event)
+                    break
         yield outcome
 
 
@@ -147,12 +149,7 @@ def where(exc: BaseException) -> str:
 
 
 def _guard(event: Event, context: Context[Any]) -> Event:
-    subject = event.subject
-    if not subject.strip() or len(subject) > MAX_ID:
-        raise Skip("missing_id" if not subject.strip() else "text_too_long", "the subject is empty or too long", field="subject")
-    subject.encode()
-    if is_citizen_number(subject):
-        raise Skip("personal_id", "the subject looks like a citizen number", field="subject", body=False)
+    _check_subject(event.subject)
     check_time("time", event.time, context.now)
     event = _clean(event)
     check_fact(event.data, context.now, short=True)  # texts were looked at by `cleaned`
@@ -160,6 +157,16 @@ def _guard(event: Event, context: Context[Any]) -> Event:
     if isinstance(area, str) and not context.areas.known(area):
         raise Skip("unknown_area", context.areas.why_unknown(area) if area.isdigit() and len(area) < 9 else 'not a commune code', field="area")
     return event
+
+
+@lru_cache(maxsize=8192)
+def _check_subject(subject: str) -> None:
+    """Raise `Skip` for what cannot be a thing's name. (What raises is not kept, and looked at each time.)"""
+    if not subject.strip() or len(subject) > MAX_ID:
+        raise Skip("missing_id" if not subject.strip() else "text_too_long", "the subject is empty or too long", field="subject")
+    subject.encode()
+    if is_citizen_number(subject):
+        raise Skip("personal_id", "the subject looks like a citizen number", field="subject", body=False)
 
 
 def _clean(event: Event) -> Event:
@@ -173,7 +180,7 @@ def cleaned(data: Fact) -> Fact:
     changes: dict[str, Any] = {}
     for name in _TEXTS[type(data)]:
         value = getattr(data, name)
-        if isinstance(value, str) and (clean := _text(name, value)) != value:
+        if value and isinstance(value, str) and (clean := _text(name, value)) != value:
             changes[name] = clean
     entries = getattr(data, _DICTS[type(data)])
     if entries is not UNSET and entries:

@@ -230,7 +230,7 @@ def _ndjson_row(number: int, line: str) -> Row:
 
 
 def _xml(text: str) -> Any:
-    if found := _DOCTYPE.search(text):
+    if ("<!D" in text or "<!E" in text) and (found := _DOCTYPE.search(text)):
         # Refused before the parser sees it: entity bombs and external entities need a DTD.
         raise Unreadable("dtd_refused", f"the XML has a document type or entities at character {found.start()}; they are never read", repair="send XML without DOCTYPE", excerpt=mask_page(text[:4096]))
     body = _XML_DECLARATION.sub("", text, count=1).lstrip()
@@ -270,10 +270,11 @@ def children(element: Any) -> dict[str, Any]:
 
 def _children(element: Any, depth: int) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for child in element:
-        name = local(child)
-        if not name or depth > 12:
+    for child in element if depth <= 12 else ():
+        tag = child.tag
+        if not isinstance(tag, str):
             continue
+        name = _local(tag)
         value: Any = _children(child, depth + 1) if len(child) else (child.text or "").strip() or None
         if name not in out:
             out[name] = value
@@ -295,7 +296,7 @@ def _csv(text: str, size: int, keep: tuple[str, ...]) -> Document:
     try:
         header = [unicodedata.normalize("NFC", name.strip()) for name in _first(reader)]
         _check_header(header, text, keep)
-        rows = [_row(header, cells, reader.line_num) for cells in reader if any(cell.strip() for cell in cells)]
+        rows = [_row(header, cells, reader.line_num) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as exc:
         raise Unreadable("bad_csv", f"line {reader.line_num} is not readable as CSV", repair="quote cells that hold delimiters or line breaks", excerpt=mask_page(text, keep)) from exc
     return Document("csv", rows, text, size, header=header)

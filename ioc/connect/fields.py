@@ -27,7 +27,11 @@ Record = Mapping[str, Any]
 
 def text(record: Record, field: str) -> str | None:
     """Return the field as stripped text, None when it is absent or empty; numbers become their text."""
-    value = record.get(field)
+    return text_of(record.get(field), field)
+
+
+def text_of(value: Any, field: str) -> str | None:
+    """Return a value as `text` does."""
     if isinstance(value, str):
         return value.strip() or None
     if value is None:
@@ -41,7 +45,12 @@ def text(record: Record, field: str) -> str | None:
 
 def identifier(record: Record, field: str) -> str:
     """Return what identifies the record; refuse an empty one, a too long one and a citizen's number."""
-    value = text(record, field)
+    return identifier_of(record.get(field), field)
+
+
+def identifier_of(raw: Any, field: str) -> str:
+    """Return a value as `identifier` does."""
+    value = text_of(raw, field)
     if value is None:
         raise Skip("missing_id", f"{field} is missing: nothing tells this record from another", field=field, repair=f"send {field}, the same each time")
     if len(value) > MAX_ID:
@@ -53,7 +62,11 @@ def identifier(record: Record, field: str) -> str:
 
 def number(record: Record, field: str) -> float | None:
     """Return a finite number (also from a text), None when absent or empty."""
-    value = record.get(field)
+    return number_of(record.get(field), field)
+
+
+def number_of(value: Any, field: str) -> float | None:
+    """Return a value as `number` does."""
     if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
         return None
     if isinstance(value, NotANumber):
@@ -80,11 +93,14 @@ def _nan(field: str) -> Skip:
 
 def count(record: Record, field: str) -> Decimal | None:
     """Return a whole number of things, 0 or more, None when absent or empty."""
-    value = record.get(field)
+    return count_of(record.get(field), field)
+
+
+def count_of(value: Any, field: str) -> Decimal | None:
+    """Return a value as `count` does."""
     if isinstance(value, float) and not value.is_integer():
         raise Skip("wrong_type", f"{field} is {shown(value)}, not a whole number", field=field)
-    plain = number(record, field)
-    if plain is None:
+    if number_of(value, field) is None:
         return None
     try:
         out = Decimal(str(value).strip())
@@ -99,17 +115,26 @@ def count(record: Record, field: str) -> Decimal | None:
 
 def rating(record: Record, field: str) -> int | None:
     """Return a rating of 1 to 5, None when absent or empty."""
-    value = number(record, field)
+    return rating_of(record.get(field), field)
+
+
+def rating_of(raw: Any, field: str) -> int | None:
+    """Return a value as `rating` does."""
+    value = number_of(raw, field)
     if value is None:
         return None
     if value not in (1, 2, 3, 4, 5):
-        raise Skip("out_of_range", f"{field} is {shown(record.get(field))}; a rating is 1 to 5", field=field)
+        raise Skip("out_of_range", f"{field} is {shown(raw)}; a rating is 1 to 5", field=field)
     return int(value)
 
 
 def true(record: Record, field: str) -> bool | None:
     """Return a boolean (also "true", "False", "1"), None when absent or empty."""
-    value = record.get(field)
+    return true_of(record.get(field), field)
+
+
+def true_of(value: Any, field: str) -> bool | None:
+    """Return a value as `true` does."""
     if isinstance(value, bool) or value is None:
         return value
     word = str(value).strip().lower()
@@ -127,13 +152,15 @@ def moment(value: Any, field: str, zone: ZoneInfo | None = None) -> datetime | N
 
     A time without zone is read in `zone`; without `zone` it is refused (standards that promise a zone).
     """
-    if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
+    if value is None:
         return None
     if not isinstance(value, str):
         raise Skip("wrong_type", f"{field} is {shown(value)}, not a time", field=field, repair="send ISO 8601, for example 2026-11-22T08:00:00+07:00")
     try:
         at = datetime.fromisoformat(value.strip())
     except ValueError as exc:
+        if value.strip().lower() in _NOTHING:
+            return None
         raise _bad_time(value, field, "send ISO 8601, for example 2026-11-22T08:00:00+07:00") from exc
     if at.tzinfo is None:
         if zone is None:

@@ -115,8 +115,9 @@ class Pump:
                 continue
             for event in outcome:
                 publisher.send(self.feed.feed, event)
+                if isinstance(event.data.doubt, str):
+                    report.doubts += 1
             report.events += len(outcome)
-            report.doubts += sum(1 for event in outcome if isinstance(event.data.doubt, str))
         for problem in page.problems:
             report.problems.append(problem)
             if isinstance(problem, Unreadable):

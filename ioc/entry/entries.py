@@ -96,7 +96,7 @@ def enter(
         raise UserError(areas.why_unknown(area))
     try:
         read = figures.reference(period, "period")
-        number = values.number({"value": value}, "value", "either") if value.strip() else None
+        number = values.number(value, "value", "either") if value.strip() else None
     except Skip as exc:
         raise UserError(f"{exc}; {exc.repair}") from exc
     if read.length != LENGTHS[rule.period]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,7 +30,7 @@ from ioc.connect.connector import (
 from ioc.connect.declared import paging, values
 from ioc.connect.declared.figures import Quantity, Reference
 from ioc.connect.declared.schema import KINDS, REFERENCE, TIMES, Declaration, FactRule
-from ioc.connect.decode import Document, children, local
+from ioc.connect.decode import Document, children
 from ioc.connect.errors import Fatal, Skip, Unreadable
 from ioc.connect.files import Folder, Found, marks
 from ioc.connect.mqtt import Message, Messages
@@ -54,8 +55,9 @@ class Declared(Connector[NoOptions]):
         self.exempt = declaration.exempt
         self.sense = declaration.sense
         # What is asked of each record is taken apart once.
-        self._readable = [(key, rule) for key, rule in declaration.fields.items() if rule.field_class != "personal"]
-        self._bounded = [(key, rule) for key, rule in self._readable if rule.low is not None or rule.high is not None]
+        readable = [(key, rule) for key, rule in declaration.fields.items() if rule.field_class != "personal"]
+        self._readers = {key: values.reader(key, rule) for key, rule in readable}
+        self._bounded = [(key, _exactly(rule.low), _exactly(rule.high)) for key, rule in readable if rule.low is not None or rule.high is not None]
         self._named, self._titled = REFERENCE.findall(declaration.subject), _filling(declaration.subject)
         self._plans = [_Plan(fact) for fact in declaration.facts]
         self.fields = {_plain_path(rule.path or key): rule.field_class for key, rule in declaration.fields.items()}
@@ -81,9 +83,9 @@ class Declared(Connector[NoOptions]):
         query: dict[str, Any] = dict(source.query)
         if source.since:
             query[source.since.parameter] = _asked(asked, source.since.form, context)
-        for document in paging.documents(self, context, query):
+        for records in paging.pages(self, context, query):
             fresh = []
-            for record in self.read(document, context):
+            for record in records:
                 at = self._moment(record, context) if source.since else None
                 if at is not None and at <= context.now + timedelta(days=1):
                     newest = max(newest or at, at)
@@ -97,7 +99,7 @@ class Declared(Connector[NoOptions]):
         since = self.declaration.source.since
         assert since is not None
         try:
-            found = values.read(record.value, since.field, self.declaration.fields[since.field], context)
+            found = self._readers[since.field](record.value, context)
         except (Skip, TypeError, AttributeError):
             return None  # said when the record is mapped
         return found if isinstance(found, datetime) else None
@@ -172,7 +174,7 @@ class Declared(Connector[NoOptions]):
             if source.format in ("json", "csv") or source.path.endswith(("json", ".csv")) or (where and not where.replace("-", "").isidentifier()):
                 # Where JSON was declared, no element is called so; what is not there would pass for an empty list.
                 raise unknown_layout(document, f"what source.path and source.records ({where or 'a list'}) say")
-            return [Record(children(element)) for element in document.value.iter() if local(element) == where] if where else [Record(children(document.value))]
+            return [Record(children(element)) for element in document.value.iter(f"{{*}}{where}")] if where else [Record(children(document.value))]
         found = values.pick(document.value, where) if where else document.value
         if isinstance(found, dict) and not where:
             return [Record(found)]
@@ -186,9 +188,10 @@ class Declared(Connector[NoOptions]):
         if not isinstance(record.value, dict):
             raise Skip("wrong_type", "a record is an object of named fields", repair="send objects")
         declared = self.declaration
-        read = {name: values.read(record.value, name, rule, context) for name, rule in self._readable}
-        doubts = {name: doubt for name, rule in self._bounded if (doubt := _doubt(name, read[name], rule.low, rule.high))}
-        subject = fields.identifier({"subject": self._subject(read)}, "subject")
+        row = record.value
+        read = {name: reader(row, context) for name, reader in self._readers.items()}
+        doubts = {name: doubt for name, low, high in self._bounded if (doubt := _doubt(name, read[name], low, high))}
+        subject = fields.identifier_of(self._subject(read), "subject")
         at, period = _when(read.get(declared.time[1:]) if declared.time else None, context)
         if declared.time and at is None:
             raise Skip("missing_time", f"{declared.fields[declared.time[1:]].path or declared.time[1:]} is empty", field=declared.time[1:], repair="send when it was so")
@@ -216,13 +219,21 @@ def _when(value: Any, context: Context[Any]) -> tuple[datetime | None, str]:
     return None, ""
 
 
-def _doubt(name: str, value: Any, low: float | None, high: float | None) -> str:
+def _exactly(bound: float | None) -> Decimal | None:
+    """A bound as what it is compared with: a Decimal beside a float is made one each time."""
+    return None if bound is None else Decimal(bound)
+
+
+_UNBOUNDED = (str, bool, datetime, date, Reference)
+
+
+def _doubt(name: str, value: Any, low: Decimal | None, high: Decimal | None) -> str:
     value = value.value if isinstance(value, Quantity) else value
-    if value is None or isinstance(value, str | bool | datetime | date | Reference):
+    if value is None or isinstance(value, _UNBOUNDED):
         return ""
     if low is not None and value < low:
-        return f"{name} {value} is below {low:g}"
-    return f"{name} {value} is above {high:g}" if high is not None and value > high else ""
+        return f"{name} {value} is below {float(low):g}"
+    return f"{name} {value} is above {float(high):g}" if high is not None and value > high else ""
 
 
 Fill: TypeAlias = Callable[[dict[str, Any]], Any]  # the values that were read -> a value of the fact
@@ -234,8 +245,11 @@ def _filling(template: Any) -> Fill | None:
         parts = [(key, _filling(item), item) for key, item in template.items()]
 
         def entries(read: dict[str, Any]) -> dict[str, str]:
-            filled = ((key, item if fill is None else fill(read)) for key, fill, item in parts)
-            return {key: _worded(item) for key, item in filled if item is not None}
+            filled = {}
+            for key, fill, item in parts:
+                if (value := item if fill is None else fill(read)) is not None:
+                    filled[key] = _worded(value)
+            return filled
 
         return entries
     if not isinstance(template, str) or "$" not in template:
@@ -257,8 +271,11 @@ def _filling(template: Any) -> Fill | None:
     return text if steps else None
 
 
+_AS_WRITTEN = (Quantity, Reference)
+
+
 def _worded(value: Any) -> str:
-    return value.written if isinstance(value, Quantity | Reference) else str(value)
+    return value.written if isinstance(value, _AS_WRITTEN) else str(value)
 
 
 class _Plan:

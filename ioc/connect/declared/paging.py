@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ioc.connect.connector import Context, Walk
+from ioc.connect.connector import Context, Record, Walk
 from ioc.connect.declared import values
 from ioc.connect.declared.schema import Paging
 from ioc.connect.decode import Document
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel\s*=\s*"?next"?', re.IGNORECASE)
 
 
-def documents(connector: Declared, context: Context[Any], query: dict[str, Any]) -> Iterator[Document]:
-    """Yield the document of every page; raise `Unreadable` where the walk would never end."""
+def pages(connector: Declared, context: Context[Any], query: dict[str, Any]) -> Iterator[list[Record]]:
+    """Yield the records of every page; raise `Unreadable` where the walk would never end."""
     path, rule = connector.declaration.source.path, connector.declaration.source.paging
     if rule is None:
-        yield connector.document(context.http.get(path, query))
+        yield connector.read(connector.document(context.http.get(path, query)), context)
         return
     if rule.size_parameter:
         query = query | {rule.size_parameter: rule.size}
@@ -32,9 +32,9 @@ def documents(connector: Declared, context: Context[Any], query: dict[str, Any])
     while True:
         answer = context.http.get(link) if link else context.http.get(path, query | _position(rule, number, read))
         document = connector.document(answer)
-        records = connector.split(document, context)
-        walk.step(link or f"{number}/{read}/{query.get(rule.parameter)}", [record.value for record in records if not hasattr(record.value, "tag")])
-        yield document
+        records = connector.read(document, context)
+        walk.step(link or f"{number}/{read}/{query.get(rule.parameter)}", [record.value for record in records])
+        yield records
         number, read = number + 1, read + len(records)
         if not records:
             return

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from ioc.connect import fields
 from ioc.connect.connector import Context
@@ -18,21 +19,34 @@ from ioc.privacy import shown
 _MONTH = re.compile(r"(?:(?P<year>\d{4})-(?P<month>\d{1,2})|(?:[Tt]háng\s*)?(?P<month2>\d{1,2})[/.-](?P<year2>\d{4}))")
 _PLAIN = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_EXACT = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?")
+_USUAL = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
+_WHOLE = re.compile(r"-?\d{1,15}")
 
 
-def read(record: dict[str, Any], name: str, rule: FieldRule, context: Context[Any]) -> Any:
-    """Return the value of a field: str, Decimal, int, bool, datetime (UTC), date, Quantity, Reference; None when it is empty."""
-    where = rule.path or name
-    raw = record[where] if where in record else pick(record, where)
-    raw = _part(raw, rule.pattern) if rule.pattern else raw
-    value = _typed({where: raw}, where, rule, context)
-    if rule.suppress_below and value is not None and 0 < value < rule.suppress_below:
-        value = figures.Quantity(Decimal(rule.suppress_below - 1), "1", "at_most", "")  # nothing was written so: the figure is ours
-    if value is None and rule.required:
-        said = f"{where} does not hold {name} (pattern {rule.pattern})" if rule.pattern else f"{where} is empty"
-        raise Skip("missing_value", said, field=where, repair=f"send {name if rule.pattern else where}")
-    return value
+Reader: TypeAlias = Callable[[dict[str, Any], Context[Any]], Any]  # a record -> the value of one field
+_Typed: TypeAlias = Callable[[Any, Context[Any]], Any]  # what stands in the record -> what the field must be
+
+
+def reader(name: str, rule: FieldRule) -> Reader:
+    """Return how a field is read, its rule taken apart once: a page has the field thousands of times.
+
+    What it returns: str, Decimal, int, bool, datetime (UTC), date, Quantity, Reference; None when the field is empty.
+    """
+    where, typed = rule.path or name, _typed(rule.path or name, rule)
+    if not (rule.pattern or rule.suppress_below or rule.required):
+        return lambda record, context: typed(record[where] if where in record else pick(record, where), context)
+
+    def read(record: dict[str, Any], context: Context[Any]) -> Any:
+        raw = record[where] if where in record else pick(record, where)
+        value = typed(_part(raw, rule.pattern) if rule.pattern else raw, context)
+        if rule.suppress_below and value is not None and 0 < value < rule.suppress_below:
+            value = figures.Quantity(Decimal(rule.suppress_below - 1), "1", "at_most", "")  # nothing was written so: the figure is ours
+        if value is None and rule.required:
+            said = f"{where} does not hold {name} (pattern {rule.pattern})" if rule.pattern else f"{where} is empty"
+            raise Skip("missing_value", said, field=where, repair=f"send {name if rule.pattern else where}")
+        return value
+
+    return read
 
 
 def _part(raw: Any, pattern: str) -> Any:
@@ -57,70 +71,80 @@ def pick(value: Any, path: str) -> Any:
     return value
 
 
-def _typed(cell: dict[str, Any], where: str, rule: FieldRule, context: Context[Any]) -> Any:
+def _typed(where: str, rule: FieldRule) -> _Typed:
     if rule.type == "quantity":
-        text = fields.text(cell, where)
-        return None if text is None else figures.quantity(text.replace(".", ",") if isinstance(cell[where], float) else text, where, rule.values)
+        return lambda raw, _: _quantity(raw, where, rule.values)
     if rule.values:
-        return _word(cell, where, rule)
+        known = {key.casefold(): value for key, value in rule.values.items()}
+        return lambda raw, _: _word(raw, where, rule.values, known)
     match rule.type:
         case "text":
-            return fields.text(cell, where)
+            return lambda raw, _: fields.text_of(raw, where)
         case "code":
-            return fields.identifier(cell, where) if fields.text(cell, where) is not None else None
+            return lambda raw, _: fields.identifier_of(raw, where) if fields.text_of(raw, where) is not None else None
         case "number":
-            return number(cell, where, rule.decimal)
+            return lambda raw, _: number(raw, where, rule.decimal)
         case "count":
-            found = number(cell, where, rule.decimal)
-            return None if found is None else fields.count({where: str(found)}, where)
+            return lambda raw, _: None if (found := number(raw, where, rule.decimal)) is None else fields.count_of(str(found), where)
         case "rating":
-            return fields.rating(cell, where)
+            return lambda raw, _: fields.rating_of(raw, where)
         case "flag":
-            return fields.true(cell, where)
+            return lambda raw, _: fields.true_of(raw, where)
+        case "time" if rule.format:
+            return lambda raw, context: _written(fields.text_of(raw, where), where, rule.format, context)
         case "time":
-            return _written(fields.text(cell, where), where, rule.format, context) if rule.format else _time(cell[where], where, context)
+            return lambda raw, context: _time(raw, where, context)
         case "date":
-            return _date(cell[where], where, rule, context)
+            return lambda raw, context: _date(raw, where, rule, context)
         case "month":
-            return _month(cell, where)
+            return lambda raw, _: _month(fields.text_of(raw, where), where)
         case "period":
-            text = fields.text(cell, where)
-            return None if text is None else figures.reference(text, where)
+            return lambda raw, _: None if (text := fields.text_of(raw, where)) is None else figures.reference(text, where)
         case "area":
-            return context.area(fields.text(cell, where), where)
+            return lambda raw, context: context.area(fields.text_of(raw, where), where)
         case "area_name":
-            return _area_by_name(fields.text(cell, where), where, context)
+            return lambda raw, context: _area_by_name(fields.text_of(raw, where), where, context)
+    raise AssertionError(f"a type without a reading: {rule.type}")
 
 
-def _word(cell: dict[str, Any], where: str, rule: FieldRule) -> str | bool | int | float | None:
-    word = fields.text({where: str(cell[where]).lower() if isinstance(cell[where], bool) else cell[where]}, where)
+def _quantity(raw: Any, where: str, units: dict[str, Any]) -> figures.Quantity | None:
+    text = fields.text_of(raw, where)
+    return None if text is None else figures.quantity(text.replace(".", ",") if isinstance(raw, float) else text, where, units)
+
+
+def _word(raw: Any, where: str, words: dict[str, Any], known: dict[str, Any]) -> Any:
+    word = fields.text_of(str(raw).lower() if isinstance(raw, bool) else raw, where)
     if word is None:
-        return rule.values.get("")
-    known = {key.casefold(): value for key, value in rule.values.items()}
+        return words.get("")
     if word.casefold() not in known:
-        raise Skip("unknown_code", f"{where} is {shown(word)}; known are {', '.join(rule.values)}", field=where, repair="add the word to `values`, with what it means")
+        raise Skip("unknown_code", f"{where} is {shown(word)}; known are {', '.join(words)}", field=where, repair="add the word to `values`, with what it means")
     return known[word.casefold()]
 
 
-def number(cell: dict[str, Any], where: str, decimal: str) -> Decimal | None:
+def number(raw: Any, where: str, decimal: str) -> Decimal | None:
     """Return an exact number: from JSON as it is, from a text as Vietnamese or English write it."""
-    raw = cell[where]
-    if isinstance(raw, str) and raw.strip():
-        plain = raw.strip().replace("\u00a0", "").replace(" ", "")
-        if decimal != "point" and _PLAIN.fullmatch(plain) and "," in plain:
-            if decimal == "either" and len(plain.rpartition(",")[2]) == 3:
-                raise Skip("wrong_type", f"{where} is {shown(raw)}: thousands or decimals?", field=where, repair="write it without thousands separator, or say `decimal: comma` or `decimal: point` for this field")
-            plain = plain.replace(",", ".")
-        elif decimal == "point" and _GROUPED.fullmatch(plain):
-            plain = plain.replace(",", "")
-        elif decimal == "comma" and "." in plain:
-            plain = plain.replace(".", "").replace(",", ".")
-        if not _EXACT.fullmatch(plain) and fields.number({where: plain}, where) is None:
-            return None
-        raw = plain
-    if fields.number({where: raw}, where) is None:
+    if isinstance(raw, str):
+        if (_WHOLE if decimal == "comma" else _USUAL).fullmatch(raw):  # nearly all: nothing in it needs asking
+            return Decimal(raw)
+        if raw.strip():
+            raw = _plain(raw, where, decimal)
+    if fields.number_of(raw, where) is None:
         return None
     return Decimal(str(raw).strip())
+
+
+def _plain(raw: str, where: str, decimal: str) -> str:
+    """Return a text's number with a decimal point and no thousands separators, or the text where it is none."""
+    plain = raw.strip().replace("\u00a0", "").replace(" ", "")
+    if decimal != "point" and _PLAIN.fullmatch(plain) and "," in plain:
+        if decimal == "either" and len(plain.rpartition(",")[2]) == 3:
+            raise Skip("wrong_type", f"{where} is {shown(raw)}: thousands or decimals?", field=where, repair="write it without thousands separator, or say `decimal: comma` or `decimal: point` for this field")
+        return plain.replace(",", ".")
+    if decimal == "point" and _GROUPED.fullmatch(plain):
+        return plain.replace(",", "")
+    if decimal == "comma" and "." in plain:
+        return plain.replace(".", "").replace(",", ".")
+    return plain
 
 
 def moment_of(raw: Any, where: str, context: Context[Any]) -> datetime | None:
@@ -156,8 +180,7 @@ def _date(raw: Any, where: str, rule: FieldRule, context: Context[Any]) -> datet
     return fields.start_of(day + timedelta(days=1), context.zone) - timedelta(seconds=1) if rule.end_of_day else start
 
 
-def _month(cell: dict[str, Any], where: str) -> date | None:
-    text = fields.text(cell, where)
+def _month(text: str | None, where: str) -> date | None:
     if text is None:
         return None
     if re.match(r"\d{4}-\d\d-\d\d", text):  # how a spreadsheet writes the first of a month
