@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from typing import Annotated, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from ioc.connect import conformance, registry, templates
-from ioc.connect.commands._app import app
+from ioc.connect.commands._app import Json, app
 from ioc.errors import UserError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
@@ -20,6 +21,7 @@ Kind = Literal["http_json", "http_csv", "http_xml", "spreadsheet", "sql", "mqtt"
 def new(
     name: Annotated[str, typer.Argument(help="Name of the connector, and of its folder.")],
     source: Annotated[Kind, typer.Option("--from", help="What it reads: JSON, CSV or XML over HTTP, spreadsheets dropped into a folder, rows of a database, or messages of a broker.")] = "http_json",
+    as_json: Json = False,
 ) -> None:
     """Write connectors/NAME: connector.yaml, README, one recorded case and what it brings. Overwrites nothing."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
@@ -34,6 +36,11 @@ def new(
     connector = registry.get(name)
     for case in conformance.folders(name):
         conformance.accept(connector, case)
-    for path in (*made, "testcases/first/expected.json"):
-        typer.echo(f"wrote {folder.name}/{path}")
-    typer.echo(f"next: change connector.yaml, record an answer of your source, then: ioc connector test {name} --accept")
+    wrote = [f"{folder.name}/{path}" for path in (*made, "testcases/first/expected.json")]
+    following = f"change connector.yaml, record an answer of your source, then: ioc connector test {name} --accept"
+    if as_json:
+        typer.echo(json.dumps({"connector": name, "wrote": wrote, "next": following}))
+        return
+    for path in wrote:
+        typer.echo(f"wrote {path}")
+    typer.echo(f"next: {following}")
