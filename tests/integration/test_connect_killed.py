@@ -97,7 +97,7 @@ class Connect:
 
 
 def _until(what: Callable[[], bool], said: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not what():
         assert time.monotonic() < deadline, said
         time.sleep(0.05)
