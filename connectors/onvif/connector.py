@@ -1,7 +1,7 @@
 """Reading the SOAP answers of one camera. Prefixes differ from maker to maker, so only local names are looked at.
 
 A camera's clock is often wrong. PullMessages says it (CurrentTime): an event then gets our time, with the camera's own beside
-it and the difference as a doubt. The cursor: {"seen": events that were told}.
+it and the difference as a doubt. The cursor: {"seen": what was told, "subscription": where the camera keeps events for us}.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
+from connectors.onvif import soap
 from ioc.connect import (
+    Answer,
     Connector,
     Context,
     Document,
@@ -22,8 +24,10 @@ from ioc.connect import (
     Options,
     Page,
     Record,
+    Retriable,
     Seen,
     Skip,
+    Unreachable,
     Unreadable,
     each_part,
     fields,
@@ -46,7 +50,10 @@ STATES: dict[str, AssetState] = {"camera.signal_loss": "down", "camera.failure":
 
 class OnvifOptions(Options):
     camera: str = Field("camera", description="What the camera is called here, the same each time; its own answers do not say.")
-    paths: list[str] = Field(["PullMessages", "GetSystemDateAndTime"], description="Paths of the answers below the feed's url: a gateway asks the camera (ONVIF asks by POST, and subscribes) and keeps them.")
+    ask: Literal["camera", "gateway"] = Field("gateway", description="Who is asked. camera: the camera itself, as ONVIF asks (POST; events by a subscription). gateway: somebody who keeps its last answers, by GET.")
+    device_path: str = Field("device_service", description="Path of the camera's device service, below the feed's url.")
+    events_path: str = Field("event_service", description="Path of the camera's event service, below the feed's url.")
+    paths: list[str] = Field(["PullMessages", "GetSystemDateAndTime"], description="Paths of the answers a gateway keeps, below the feed's url.")
 
 
 FIELDS: dict[str, FieldClass] = {
@@ -63,13 +70,54 @@ class Onvif(Connector[OnvifOptions]):
     exempt = {"deletions": "a camera does not say that it was taken down; its management system does (connector cameras)"}  # noqa: RUF012
 
     def poll(self, context: Context[Any]) -> Iterator[Page]:
-        seen = Seen(context.cursor.get("seen"))
-        yield from each_part([partial(self._answer, path, seen, context) for path in context.options.paths])
-        yield Page([], {"seen": seen.save(context.oldest)})
+        seen, options = Seen(context.cursor.get("seen")), context.options
+        if options.ask == "gateway":
+            yield from each_part([partial(self._kept, path, seen, context) for path in options.paths])
+            yield Page([], {"seen": seen.save(context.oldest)})
+            return
+        kept: dict[str, str] = dict(context.cursor.get("subscription", {}))
+        asked = [partial(self._asked, question, seen, context) for question in (soap.INFORMATION, soap.CLOCK)]
+        yield from each_part([*asked, partial(self._pulled, kept, seen, context)])
+        yield Page([], {"seen": seen.save(context.oldest), "subscription": kept})
 
-    def _answer(self, path: str, seen: Seen, context: Context[Any]) -> Iterator[Page]:
+    def _kept(self, path: str, seen: Seen, context: Context[Any]) -> Iterator[Page]:
         records = self.read(self.document(context.http.get(path, accept="application/soap+xml")), context)
-        yield Page([record for record in records if record.kind != "event" or seen.new({key: value for key, value in record.value.items() if key != "clock"}, context.now)])
+        yield Page(_fresh(records, seen, context))
+
+    def _asked(self, question: soap.Question, seen: Seen, context: Context[Any]) -> Iterator[Page]:
+        records = self.read(self.document(soap.ask(context.http, context.options.device_path, question)), context)
+        yield Page(_fresh(records, seen, context))
+
+    def _pulled(self, kept: dict[str, str], seen: Seen, context: Context[Any]) -> Iterator[Page]:
+        """Yield what the camera kept for us; where it knows nothing of a subscription (any more), there is a new one."""
+        records = self._first(kept, context)
+        for _ in range(soap.MOST_PULLS):
+            yield Page(_fresh(records, seen, context))
+            if len(records) < soap.MESSAGES:
+                return
+            records = self._read(soap.pull(context.http, kept), context)
+
+    def _first(self, kept: dict[str, str], context: Context[Any]) -> list[Record]:
+        if kept:
+            try:
+                soap.renew(context.http, kept)
+                return self._read(soap.pull(context.http, kept), context)
+            except Unreachable:
+                raise
+            except Retriable:  # it started anew, or forgot us
+                kept.clear()
+        document = self.document(soap.ask(context.http, context.options.events_path, soap.SUBSCRIBE))
+        if document.kind != "xml":
+            raise unknown_layout(document, "a SOAP answer of ONVIF")
+        found = soap.subscription(document.value)
+        if not found:
+            self.split(document, context)  # a fault says so
+            raise unknown_layout(document, "a subscription with its address")
+        kept |= found | {"address": context.http.absolute(found["address"])}
+        return self._read(soap.pull(context.http, kept), context)
+
+    def _read(self, answer: Answer, context: Context[Any]) -> list[Record]:
+        return self.read(self.document(answer), context)
 
     def split(self, document: Document, context: Context[Any]) -> list[Record]:
         body = next((element for element in document.value.iter() if local(element) == "Body"), None) if document.kind == "xml" and local(document.value) == "Envelope" else None
@@ -121,6 +169,11 @@ class Onvif(Connector[OnvifOptions]):
         if metric in STATES:
             events.append(context.event(context.options.camera, when, Asset(kind="camera", state=STATES[metric] if on else "ok", doubt=doubt)))
         return events
+
+
+def _fresh(records: list[Record], seen: Seen, context: Context[Any]) -> list[Record]:
+    """Return what was not told yet. How wrong the clock is, is told at each look."""
+    return [record for record in records if record.kind not in ("event", "device") or seen.new({key: value for key, value in record.value.items() if key != "clock"}, context.now)]
 
 
 def _notification(element: Any, clock: str | None) -> Record:

@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 from pydantic import Field
 
-from connectors.sensorthings import readings
+from connectors.sensorthings import readings, vn_aqi
 from connectors.sensorthings.streams import Stream, measured, named_stream, sensor, station, stream_of
 from ioc.clock import day_start, local_day
-from ioc.connect import Connector, Context, Document, Options, Page, Record, Seen, Skip, Walk, digest
+from ioc.connect import Connector, Context, Document, Options, Page, Record, Seen, Sense, Skip, Walk, digest
 from ioc.events import MAX_AHEAD, Event
 
 LONG = timedelta(hours=49)
@@ -51,6 +51,8 @@ class SensorThings(Connector[SensorThingsOptions]):
         "Locations.location": "public",
         "thing": "internal", "metric": "public", "at": "public", "version": "public", "index": "public", "decided_by": "public", "area": "public", "state": "public",
     }  # fmt: skip
+    # Above the table of VN_AQI a value may be, and is asked about; so is one a thousand times its siblings (mg for µg).
+    sense = {metric: Sense(high=vn_aqi.TOP[metric], siblings=True) for metric in vn_aqi.POLLUTANTS}  # noqa: RUF012
     exempt = {"deletions": "SensorThings says nothing of an entity that was deleted, except by MQTT; what was measured stays"}  # noqa: RUF012
 
     def poll(self, context: Context[Any]) -> Iterator[Page]:

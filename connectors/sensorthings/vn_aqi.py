@@ -27,6 +27,7 @@ _BREAKS: dict[str, tuple[int, ...]] = {
 }
 POLLUTANTS = ("pm25", "pm10", "o3", "no2", "so2", "co")
 PARTICLES = ("pm25", "pm10")
+TOP = {pollutant: _BREAKS[pollutant][-1] for pollutant in POLLUTANTS}  # where the table ends, µg/m³
 BANDS = ((50, "good"), (100, "moderate"), (150, "poor"), (200, "bad"), (300, "very_bad"), (500, "hazardous"))
 NOWCAST_HOURS = 12
 _DAY_MIN, _EIGHT_MIN = 18, 6

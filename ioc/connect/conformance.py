@@ -9,6 +9,7 @@
     serve:                                         # the first that matches answers; nothing matches: 404
       - {path: /api/hoso, query: {trang: "1"}, file: page1.json, poll: 1}
       - {path: /api/hoso, file: page2.json, headers: {Content-Type: application/json}, status: 200}
+      - {path: /onvif/device_service, body: GetDeviceInformation, file: device.xml}    # what is posted must hold this
 
 With `folder: true` the source is a folder instead: `path` is then the name of a file in it (`{path: T11.xlsx, file: t11.xlsx}`).
 With `messages: true` it is a message broker: `path` is the topic of a message that is sent once, in poll 1 or the one named.
@@ -49,11 +50,12 @@ Tamper: TypeAlias = Callable[[Asked, Reply], Reply]
 
 
 class Route(Struct, forbid_unknown_fields=True):
-    """One recorded answer. `query`: what the request must have at least; `poll`: only in this poll (1 is the first)."""
+    """One recorded answer. `query`: what the request must have at least; `body`: what must stand in what is posted; `poll`: only in this poll (1 is the first)."""
 
     path: str
     file: str = ""
     query: dict[str, str] = {}
+    body: str = ""
     poll: int | None = None
     status: int = 200
     headers: dict[str, str] = {}
@@ -245,7 +247,7 @@ def _replay(connector: Connector[Any], folder: Path) -> dict[str, Any]:
 def answer(asked: Asked, case: CaseFile, folder: Path, poll: int, url: str) -> Reply:
     """Return what the case's source answers in this poll."""
     for route in case.serve:
-        if route.path == asked.path and route.query.items() <= asked.query.items() and route.poll in (None, poll):
+        if route.path == asked.path and route.query.items() <= asked.query.items() and route.body.encode() in asked.body and route.poll in (None, poll):
             body = (folder / route.file).read_bytes().replace(b"{{base}}", url.encode()) if route.file else b""
             return Reply(body, route.status, dict(route.headers))
     return Reply(b"", 404)

@@ -4,12 +4,14 @@
 * at most `rate_per_s` requests, `timeout_s` for each silence, `max_bytes` of an answer after decompression
 * 429, 5xx and broken connections are tried again with growing, jittered pauses; Retry-After is honoured
 * ETag and Last-Modified are sent back when the caller keeps them
+* the secret is a bearer token; where the url names a user (http://user@host), it is that user's password, by HTTP digest
 """
 
 from __future__ import annotations
 
 import email.utils
 import random
+import re
 import ssl
 import threading
 import time
@@ -17,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import unquote, urlencode, urljoin, urlsplit
 
 import httpx
 from msgspec import Struct
@@ -31,6 +33,7 @@ MAX_WAIT_S = 10.0  # a longer Retry-After ends the poll and is kept by the runne
 PAUSE_S = 0.3
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _DEFAULT_PORT = {"http": 80, "https": 443}
+_USER = re.compile(r"(\w+://)([^/?#@]+)@(.+)", re.DOTALL)
 
 
 class Known(Struct, frozen=True):
@@ -78,11 +81,12 @@ class Http:
         max_bytes: int = 32_000_000,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        user, base = _user_of(base)
         self.base = base.rstrip("/")
         self._scheme, self._host, self._port = _origin(base)
         self._allowed = frozenset(host.lower() for host in allowed_hosts)
         self._headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"}
-        if token:
+        if token and not user:
             self._headers["Authorization"] = f"Bearer {token}"
         self._max_bytes = max_bytes
         self._deadline_s = max(30.0, 6 * timeout_s)  # a source that drips is cut off
@@ -91,7 +95,7 @@ class Http:
         # trust_env off: a proxy variable of the machine must not see what the province reads.
         self._client = httpx.Client(
             timeout=timeout_s, follow_redirects=False, trust_env=False, headers=self._headers, verify=_certificates(),
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
+            limits=httpx.Limits(max_connections=32, max_keepalive_connections=32), auth=httpx.DigestAuth(user, token or "") if user else None,
         )  # fmt: skip
         self.bytes_read = 0
         self.requests = 0
@@ -118,6 +122,13 @@ class Http:
                     raise
                 self._sleep(wait)
         raise AssertionError("unreachable: the last attempt raises")
+
+    def post(self, path: str, body: bytes, *, content_type: str) -> Answer:
+        """Return the answer to a question that is asked by POST (SOAP).
+
+        Asked once: what is handed out with an answer may not be there a second time. Raises as `get` does.
+        """
+        return self._once(self._url(path, None), {"Content-Type": content_type}, body)
 
     def _url(self, path: str, params: Mapping[str, Any] | None) -> str:
         url = f"{self.base}/{path.lstrip('/')}" if path else self.base
@@ -150,21 +161,21 @@ class Http:
                 repair="add the host to the feed's allowed_hosts, if it is trusted",
             )
 
-    def _once(self, url: str, headers: Mapping[str, str]) -> Answer:
+    def _once(self, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         for _ in range(MAX_REDIRECTS + 1):
-            answer, location = self._fetch(url, headers)
+            answer, location = self._fetch(url, headers, body)
             if location is None:
                 return answer
             url = urljoin(url, location)
             self.check_host(url, "a redirect")
         raise Unreadable("endless_redirect", f"more than {MAX_REDIRECTS} redirects", repair="check the url")
 
-    def _fetch(self, url: str, headers: Mapping[str, str]) -> tuple[Answer, str | None]:
+    def _fetch(self, url: str, headers: Mapping[str, str], sent: bytes | None) -> tuple[Answer, str | None]:
         self._rate.wait()
         self.requests += 1
         started = time.monotonic()
         try:
-            with self._client.stream("GET", url, headers=dict(headers)) as response:
+            with self._client.stream("GET" if sent is None else "POST", url, headers=dict(headers), content=sent) as response:
                 if response.status_code in (301, 302, 303, 307, 308):
                     return _EMPTY, response.headers.get("location", "")
                 self._check_status(response)
@@ -247,6 +258,16 @@ def _answer(url: str, response: httpx.Response, body: bytes) -> Answer:
     charset = rest.partition("charset=")[2].strip(" \"'").partition(";")[0]
     headers = {k.lower(): v for k, v in response.headers.items()}
     return Answer(url, response.status_code, body, content_type.strip(), charset, headers)
+
+
+def _user_of(url: str) -> tuple[str, str]:
+    """Return the user an address names ("" none), and the address without it; raise `Fatal` for a password in it."""
+    found = _USER.match(url)
+    if found is None:
+        return "", url
+    if ":" in found[2]:
+        raise Fatal("the url of a source holds no password; name it with `secret`")
+    return unquote(found[2]), found[1] + found[3]
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -21,11 +21,12 @@ from ioc.events import DeadLetter, Event, encode
 
 
 class Asked(Struct):
-    """One request as the source saw it; header names in small letters."""
+    """One request as the source saw it; header names in small letters; `body` of a POST."""
 
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    body: bytes = b""
 
 
 class Reply(Struct):
@@ -76,10 +77,16 @@ def _handler_class(server: Server) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         wbufsize = 65_536  # header and body in one packet
 
+        def do_POST(self) -> None:
+            self._reply(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
         def do_GET(self) -> None:
+            self._reply(b"")
+
+        def _reply(self, sent: bytes) -> None:
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-            asked = Asked(parts.path, query, {name.lower(): value for name, value in self.headers.items()})
+            asked = Asked(parts.path, query, {name.lower(): value for name, value in self.headers.items()}, sent)
             server.asked.append(asked)
             reply = server.handler(asked)
             body = reply.body.encode() if isinstance(reply.body, str) else reply.body

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from unit.connect_rig import HERE, NOW, Bus, Memory, Reply, client_of, feed_of, serving
+from unit.connect_rig import HERE, NOW, Bus, Memory, Reply, client_of, feed_of, poll, pump_of, serving
 
 from ioc.connect import registry
 from ioc.connect.declared import Declared
@@ -105,3 +105,35 @@ def test_a_mistake_in_sense_is_told_with_its_line(tmp_path: Path) -> None:
     file.write_text(YAML.replace("counter: true", "counter: 7000 "))
     with pytest.raises(UserError, match=r"connector\.yaml: line 12: sense\.energy\.total\.counter"):
         load(file)
+
+
+def _stations(sent: dict[int, list[float]]) -> Any:
+    """A SensorThings service: one station a number, its PM2.5 of two hours."""
+    streams = [
+        {
+            "@iot.id": n, "name": "PM2.5", "unitOfMeasurement": {"name": "", "symbol": "µg/m³", "definition": "ucum:ug/m3"}, "ObservedProperty": {"@iot.id": 1, "name": "PM2.5"},
+            "Thing": {"@iot.id": n, "name": f"Trạm {n}", "properties": {"commune_code": "05443"}, "Locations": []},
+        }
+        for n in sent
+    ]  # fmt: skip
+    hours = [
+        {"@iot.id": f"{n}-{i}", "phenomenonTime": f"2026-11-22T0{i}:00:00Z/2026-11-22T0{i + 1}:00:00Z", "resultTime": f"2026-11-22T0{i + 1}:00:00Z", "result": value, "Datastream": {"@iot.id": n}}
+        for n, values in sent.items() for i, value in enumerate(values)
+    ]  # fmt: skip
+    return lambda asked: Reply(json.dumps({"value": streams if asked.path.endswith("Datastreams") else hours}), headers={"Content-Type": "application/json"})
+
+
+def test_a_station_that_sends_milligrams_for_micrograms_is_asked_about_and_the_others_are_not() -> None:
+    sent = {1: [31, 28], 2: [40, 44], 3: [25, 22], 4: [0.036, 0.031], 5: [38, 35], 6: [33, 620]}
+    with serving(_stations(sent)) as server:
+        bus, memory, _ = poll(pump_of("sensorthings", server.url))
+        doubts = {(event.subject, event.data.value): event.data.doubt for event in bus.events if isinstance(event.data, Observation) and event.data.metric == "pm25"}
+        again, _, _ = poll(pump_of("sensorthings", server.url), None, memory)
+    assert len(doubts) == 12 and bus.letters == []
+    asked = {value: doubt for (_, value), doubt in doubts.items() if doubt}
+    assert asked == {
+        Decimal("0.036"): "pm25 0.036 ug/m3 is about a thousandth of what its siblings say: a slip of the unit?",
+        Decimal("0.031"): "pm25 0.031 ug/m3 is about a thousandth of what its siblings say: a slip of the unit?",
+        Decimal("620"): "pm25 620 ug/m3 is above 500",
+    }
+    assert [event for event in again.events if event.data.doubt] == []  # told once
