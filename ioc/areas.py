@@ -158,6 +158,14 @@ def load(province: str) -> Areas:
     return Areas(province, communes, former)
 
 
+def _tidied(name: str) -> str:
+    """Return a former unit's name with its kind as people write it: the package has 'Thành Phố Bắc Kạn' beside 'Thành phố Sông Công'."""
+    for kind in ("Thành phố", "Thị xã"):
+        if name.startswith(kind.title()):
+            return kind + name[len(kind) :]
+    return name
+
+
 def _former(db: sqlite3.Connection, converter: dict[str, dict[str, object]], province_key: str, province: str) -> list[FormerArea]:
     """Return the former communes of the provinces merged into `province_key`, with where each went."""
     now_code: dict[str, str] = dict(db.execute("SELECT wardKey, wardCode FROM admin_units WHERE provinceCode = ?", (province,)).fetchall())
@@ -182,5 +190,5 @@ def _former(db: sqlite3.Connection, converter: dict[str, dict[str, object]], pro
     for code, name, district_code, district, p, pk, dk, wk in rows:
         key = f"{pk}_{dk}_{wk}"
         now = now_code.get(went.get(key, ""))
-        found.append(FormerArea(code, name, district_code, district, p, now, (now,) if now else split.get(key, ())))
+        found.append(FormerArea(code, name, district_code, _tidied(district), p, now, (now,) if now else split.get(key, ())))
     return found

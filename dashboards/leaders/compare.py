@@ -75,7 +75,8 @@ def _all_areas(context: Context, state: State) -> list[str]:
 def compare(context: Context, state: State, desk: Questions) -> Comparison:
     """Ask the engine for the table. Raise `UserError` for a choice that is none, `Unavailable` while the database is away."""
     kpis, areas = chosen(context, state)
-    tiles = desk.tiles(Asked("", state.period), kpis)
+    found = desk.tiles(Asked("", state.period), kpis)
+    tiles = {kpi: found[kpi] for kpi in kpis}  # columns stand in the order of the address
     names, unsure = unit_names(context, state), estimated(context.areas, state.units)
     units = {kpi: desk.by_area(kpi, state.period, state.geography) for kpi in kpis} if any(area in names for area in areas) else {}
     rows = []

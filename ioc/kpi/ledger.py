@@ -111,5 +111,5 @@ def _why(conn: psycopg.Connection[Any], engine: Engine, kpi: Kpi, was: Published
         return "report", {"vi": f"“{arrived.document}”, công bố {day:%d/%m/%Y}", "en": f"“{arrived.document}”, published {day:%Y-%m-%d}"}
     return "late", {
         "vi": f"{arrived.own} bản ghi của kỳ này đến hoặc được sửa sau khi công bố; đầu tiên là {arrived.first_id}",
-        "en": f"{arrived.own} facts of this period came late or corrected after it was published; the first is {arrived.first_id}",
+        "en": f"{arrived.own} fact{'' if arrived.own == 1 else 's'} of this period came late or corrected after it was published; the first is {arrived.first_id}",
     }

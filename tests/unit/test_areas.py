@@ -74,3 +74,9 @@ def test_communes_that_differ_by_a_mark_are_never_taken_for_each_other() -> None
     assert home.by_name("Xã Văn Lang") == "02143" and home.by_name("xã Văn Lăng") == "05665"
     assert home.by_name("Van Lang") is None, "without marks it could be either"
     assert home.by_name("Định Hoá") == home.by_name("ĐỊNH HÓA") == home.by_name("Dinh Hoa") == "05569"
+
+
+def test_former_units_are_named_as_people_write_them_in_both_languages() -> None:
+    districts = {was.district for was in areas.load("19").former.values()}
+    assert {"Thành phố Bắc Kạn", "Thành phố Sông Công", "Huyện Phú Bình"} <= districts
+    assert areas.english("Thành phố Bắc Kạn") == "Bac Kan City" and areas.english("Thị trấn Đu") == "Du Township" and areas.english("Phường Phan Đình Phùng") == "Phan Dinh Phung Ward"

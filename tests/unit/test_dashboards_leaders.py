@@ -238,6 +238,12 @@ def test_a_comparison_of_former_units_names_them_all_and_marks_what_is_estimated
     assert "~" in text_of(as_pdf(files.compare_paper(found, CONTEXT, state, SHOWN.now)))
 
 
+def test_columns_stand_in_the_order_of_the_address_whatever_order_they_are_answered_in() -> None:
+    for kpis in ("incidents_open,dossiers_on_time_rate", "dossiers_on_time_rate,incidents_open"):
+        found = compared(kpis=kpis)
+        assert list(found.tiles) == kpis.split(",") and all(list(row.values) == kpis.split(",") for row in found.rows)
+
+
 def test_the_address_carries_the_geography_and_one_that_is_none_is_refused() -> None:
     state = read("?lang=en&geography=districts&kpis=incidents_open", CONTEXT)
     assert state.geography == "districts" and "geography=districts" in state.href("/compare")
