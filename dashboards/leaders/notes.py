@@ -134,7 +134,7 @@ def _form(kpi: str, number: int, state: State, day: str, body: str, version: int
     return html.Form(
         [
             *([_problem(typed.problem)] if typed else []),
-            html.Div([html.Label(say("notes.body", lang), htmlFor=f"body-{number}"), html.Textarea(body, id=f"body-{number}", name="body", rows="3", maxLength=str(MOST_TEXT), required=True)], className="field"),
+            html.Div([html.Label(say("notes.body", lang), htmlFor=f"body-{number}"), html.Textarea(body, id=f"body-{number}", name="body", rows="3", maxLength=str(MOST_TEXT), required=True, autoFocus=typed is not None)], className="field"),
             html.Div([html.Label(say("notes.day", lang), htmlFor=f"day-{number}"), Input(id=f"day-{number}", name="day", type="date", value=day or None)], className="field note-day"),
             *([hidden("version", str(version))] if number else []),
             html.Button(say("notes.save", lang), type="submit", className="button button-main"),

@@ -95,7 +95,7 @@ def load(folder: Path) -> Catalogue:
                 if kpi.kpi in where:
                     raise UserError(f"{path}: line {line}: {kpi.kpi} is already a KPI in {where[kpi.kpi][0]}; give one of them another name")
                 where[kpi.kpi] = path, line
-                found.append((kpi, row.formula.kpis))
+                found.append((replace(kpi, where=f"{path}: line {line}"), row.formula.kpis))
         written.append((file, found))
     joined = _Joining({kpi.kpi: (kpi, over) for _, found in written for kpi, over in found}, where)
     catalogue = Catalogue(tuple(Theme(file.theme, file.title.words(), tuple(joined.kpi(kpi.kpi) for kpi, _ in found)) for file, found in written))

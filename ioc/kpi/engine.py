@@ -28,7 +28,7 @@ from ioc.areas import Areas
 from ioc.clock import Clock, day_start, local_day, system_clock
 from ioc.config import Config
 from ioc.errors import UserError
-from ioc.kpi import freshness, guard
+from ioc.kpi import freshness, guard, metrics
 from ioc.kpi.catalogue import Catalogue, in_use
 from ioc.kpi.geography import Geography, InGeography
 from ioc.kpi.geography import read as geography_of
@@ -69,6 +69,7 @@ class Engine:
         self.clock = clock
         self.zone = ZoneInfo(config.timezone)
         self.kpis: dict[str, Kpi] = {kpi.kpi: kpi for kpi in in_use(catalogue, config)}
+        metrics.check(self.kpis.values(), config)
         self.cadence_s = {feed.feed: feed.cadence_s for feed in config.feeds}
         self.kept = {feed.feed: feed.retention_days for feed in config.feeds}
         self.groups: dict[str, tuple[str, ...]] = {group.group: tuple(group.communes) for group in config.province.groups}

@@ -91,6 +91,7 @@ class Kpi:
     guard: Guard = field(default_factory=Guard)
     owner: str = ""
     overview: bool = True
+    where: str = field(default="", compare=False)  # file and line it is written in, for whoever must mend it
 
     @property
     def feeds(self) -> tuple[str, ...]:

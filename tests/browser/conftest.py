@@ -21,8 +21,8 @@ ARGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
-# A cut link and a refused map are what some tests are about; the browser says so in its own words.
-EXPECTED = ("Failed to create WebGL context", "WebSocket connection to", "GPU stall due to ReadPixels")
+# A cut link, a refused map and a refused form are what some tests are about; the browser says so in its own words.
+EXPECTED = ("Failed to create WebGL context", "WebSocket connection to", "GPU stall due to ReadPixels", "a status of 409")
 
 OpenPage = Callable[..., Page]
 

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
+from ioc import rights
+from ioc.kpi.geography import names_of
 from tests.browser import province
 from tests.browser.conftest import OpenPage
 from tests.browser.screens import Screens
@@ -351,3 +353,39 @@ def test_w02_it_has_contrast_enough(open_page: OpenPage, screens: Screens, path:
     page = open_page(path)
     page.wait_for_timeout(300)
     assert page.evaluate(CONTRAST) == []
+
+
+def test_a_ranking_is_read_in_the_former_geography_live_and_the_address_says_so(screens: Screens, open_page: OpenPage) -> None:
+    codes = list(names_of(province.AREAS, "districts"))
+
+    def shown(seq: int, first: float) -> None:
+        values: dict[str, float | None] = {code: float(i) for i, code in enumerate(codes)} | {codes[0]: first}
+        screens.show(province.snapshot(seq, by_area=province.snapshot().by_area | {"incidents_open~districts": values}))
+
+    shown(2, 100.0)
+    page = open_page("/kpi/incidents_open?lang=vi")
+    page.get_by_role("link", name="Huyện, thành phố cũ").click()
+    page.wait_for_selector("html[data-live]", state="attached")
+    assert "geography=districts" in page.url
+    rows = page.locator("#kpi-ranking .rank")
+    expect(rows).to_have_count(len(codes))
+    expect(rows.first).to_contain_text("100 phản ánh")
+    shown(3, 200.0)
+    expect(rows.first).to_contain_text("200 phản ánh", timeout=10_000)
+
+
+def test_a_note_that_somebody_else_changed_comes_back_with_both_texts(screens: Screens, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rights, "current", lambda: rights.Identity("an", "editor", "person"))
+    page = open_page("/kpi/incidents_opened_today?lang=vi")
+    page.get_by_text("Thêm ghi chú").click()
+    page.locator("#body-0").fill("Mưa lớn")
+    page.locator("#day-0").fill("2026-11-18")
+    page.get_by_role("button", name="Lưu ghi chú").first.click()
+    expect(page.locator("#note-1")).to_contain_text("18/11/2026")
+    assert page.url.endswith("#notes") and page.locator(".trend-mark").count() == 1
+    page.locator("#note-1 summary").click()
+    page.locator("#body-1").fill("Chữ của tôi")
+    page.get_by_role("button", name="Lưu ghi chú").first.click()
+    expect(page.locator("#notes [role=alert]")).to_contain_text("binh vừa sửa ghi chú này")
+    expect(page.locator("#note-1 .note-body")).to_contain_text("Mưa lớn")
+    expect(page.locator("#body-1")).to_have_value("Chữ của tôi")

@@ -171,7 +171,7 @@ class Declaration(_Part):
                     raise ValueError(f"{where}: ${name} is no field; fields are {', '.join(self.fields)}")
                 if self.fields[name].field_class == "personal":
                     raise ValueError(f"{where}: ${name} is personal and may not be used")
-        metrics = [str(rule.observation["metric"]) for rule in self.facts if rule.observation]
+        metrics = self.metrics
         for metric in self.sense:
             if metric not in metrics and not any("$" in name for name in metrics):
                 raise ValueError(f"sense.{metric}: no fact has this metric; they are {', '.join(metrics) or 'none'}")
@@ -182,6 +182,11 @@ class Declaration(_Part):
         if not REFERENCE.search(self.subject) and not (self.time and all(rule.observation for rule in self.facts)):
             raise ValueError("subject names no field: all records would be one thing; one thing alone can only be measured (observations, with their time)")
         return self
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics of its observations as they are written, fields of the record as $NAME."""
+        return [str(rule.observation["metric"]) for rule in self.facts if rule.observation]
 
     def _texts(self) -> Iterator[tuple[str, str]]:
         yield "subject", self.subject
