@@ -35,6 +35,7 @@ VALUES: dict[str, float] = {
     "warnings_in_force": 3, "warnings_severe_in_force": 1, "warnings_issued_today": 4,
     "tourism_visitors_today": 8412, "tourism_international_share": 6.4, "tourism_room_occupancy": 47.3, "tourism_sites_reporting": 100.0,
     "incidents_on_time_rate": 86.9, "incidents_median_hours": 5.3, "incidents_satisfaction": 4.02,
+    "cpi_change": 3.41, "industry_index_change": 7.86, "retail_turnover": 6.95e12, "enterprises_new": 121,
 }  # fmt: skip
 FEED_STATES: dict[str, State] = {"health": "late", "education": "stale"}
 
@@ -97,6 +98,9 @@ def course(kpi: Kpi) -> History:
     usual = VALUES.get(kpi.kpi, 20.0)
     if kpi.period == "year":
         return History([date(year, 1, 1) for year in range(2016, 2027)], [usual * dice.uniform(0.6, 1.2) for _ in range(11)])
+    if kpi.period == "month":
+        months = [date(2024 + n // 12, n % 12 + 1, 1) for n in range(11, 34)]
+        return History(months, [usual * dice.uniform(0.8, 1.2) for _ in months])
     days = [NOW.date() - timedelta(days=97 - i) for i in range(98)]
     weekly = [usual * (0.35 if day.weekday() > 4 and kpi.unit != "%" else 1.0) * dice.uniform(0.85, 1.15) for day in days]
     values: list[float | None] = [min(value, 100.0) if kpi.unit == "%" else float(round(value)) for value in weekly]

@@ -10,13 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from defusedxml import ElementTree
 
-from ioc import areas
+from connectors.sdmx import simulated as statistics
+from ioc import areas, config
 from ioc.clock import ICT
 from ioc.config import Feed, Words
 from ioc.connect import Context, registry
@@ -24,11 +26,12 @@ from ioc.connect.preview import preview
 from ioc.events import Asset, Observation
 
 FEEDS = ["e-documents", "education", "health", "incident-reports", "public-services"]
-OTHERS = ["bikes", "buses", "cameras", "digital-platforms", "emergency-calls", "environment", "epidemics", "indicators", "open-data", "portals", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
+OTHERS = ["bikes", "buses", "cameras", "digital-platforms", "emergency-calls", "environment", "epidemics", "indicators", "open-data", "portals", "statistics", "tourism", "warnings"]  # made from the day alone: no late or corrected records on demand
 EDXML = "{http://www.mic.gov.vn/TBT/QCVN_102_2016}"
 V311 = "/incident-reports/open311/v2"
 ROSTER = "/education/ims/oneroster/rostering/v1p2"
 World = Any  # conftest.World
+ROOT = Path(__file__).parents[3]
 
 
 def dossiers(world: World, size: int = 700, since: str = "19700101000000") -> list[dict[str, Any]]:
@@ -554,6 +557,26 @@ def test_its_open_data_portal_is_ckan_page_by_page(world: World) -> None:
     assert sorted(event.subject for event in got) == sorted(row["id"] for row in world.truth("open-data"))
     assert max(event.time for event in got) <= world.province.clock()
     assert "Nguyễn" not in "".join(str(event.data) for event in got)
+
+
+def test_its_monthly_statistics_are_sdmx_and_a_provisional_figure_is_revised(world: World) -> None:
+    connector = registry.get("sdmx")
+    feed = next(feed for feed in config.load(ROOT / "config.yaml").feeds if feed.feed == "statistics")
+    context = Context(feed, registry.options_of(connector, feed), areas.load("19"), world.province.clock(), "/test")
+    got = preview(connector, context, world.ask("/statistics/data/NSO,DF_MONTHLY/all").content)
+    told = {row["id"]: row for row in world.truth("statistics")}
+    assert got.letters == [] and got.records == len(told) == 4 * 26
+    figures = {(event.data.attributes["key"].split(".")[1], event.time): event.data for event in got.events}
+    newest = max(event.time for event in got.events)
+    assert {data.attributes["status"] for (_, at), data in figures.items() if at == newest} == {"P"}
+    assert {str(data.metric): str(data.unit) for data in figures.values()} == {"cpi.change": "%", "industry.index_change": "%", "retail.turnover": "VND", "enterprises.new": "{enterprise}"}
+    for row in told.values():
+        name, month = row["id"].split()
+        data = figures[name, datetime.fromisoformat(f"{month}-01T00:00:00+07:00")]
+        assert (data.period, float(data.value)) == ("P1M", pytest.approx(row["value"] * 10 ** row["scale"]))
+    month = f"{newest.astimezone(ICT):%Y-%m}"
+    number = int(month[:4]) * 12 + int(month[5:]) - 1
+    assert statistics.figure(world.province.seed, "RETAIL", number, provisional=True) != statistics.figure(world.province.seed, "RETAIL", number, provisional=False)
 
 
 def test_its_warnings_are_cap_and_listed_while_they_are_in_force(world: World) -> None:
