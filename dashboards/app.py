@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
-from urllib.parse import parse_qs, parse_qsl
+from urllib.parse import parse_qs
 
 import dash
 import fastapi
@@ -42,6 +42,7 @@ from dashboards.wall import page as wall_page
 from dashboards.wall.scene import Scene
 from dashboards.wall.scene import load as load_scenes
 from dashboards.words import LANGS, Lang, as_lang, say
+from ioc import forms
 from ioc.areas import Areas
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
@@ -52,7 +53,6 @@ from ioc.kpi.changes import Changes
 from ioc.live import Made, Maker, Render, Snapshot
 
 _HERE = Path(__file__).parent
-MAX_FORM_BYTES = 20_000
 T = TypeVar("T")
 
 
@@ -207,13 +207,7 @@ def _office(api: fastapi.FastAPI, context: Context, hub: Views, desk: Questions)
         return drawn(f"/kpi/{kpi}", query, typed) if typed else RedirectResponse(state.href(f"/kpi/{kpi}") + "#notes", 303)
 
     async def noted(kpi: str, request: Request, number: int = 0) -> Response:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_FORM_BYTES:
-                raise UserError("the form is too large")
-        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-        return await run_in_threadpool(note, kpi, number, form, request.url.query)
+        return await run_in_threadpool(note, kpi, number, await forms.posted(request), request.url.query)
 
     for path in ("/kpi/{kpi}/notes", "/kpi/{kpi}/notes/{number}"):
         api.add_api_route(path, noted, methods=["POST"], include_in_schema=False)

@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from ioc import forms
 from ioc.accounts.desk import Arrival, FrontDesk, Refused
 from ioc.api import Parts
 from ioc.auth import Caller
 from ioc.errors import Problem, Unavailable, UserError
 from ioc.gate import CALLER, session_set_cookie, set_cookie
 
-MAX_FORM_BYTES = 20_000
 DEVICE_COOKIE, STATE_COOKIE = "ioc_device", "ioc_oidc"
 DEVICE_S, STATE_S = 400 * 86_400, 600
 
@@ -59,13 +59,7 @@ class _Ask:
 
 
 async def _asked(request: Request, pages: Pages) -> _Ask:
-    body = bytearray()
-    if request.method == "POST":
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_FORM_BYTES:
-                raise UserError("the form is too large")
-    return _Ask(request, dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)), pages)
+    return _Ask(request, await forms.posted(request), pages)
 
 
 def local_path(after: str) -> str:

@@ -15,12 +15,14 @@ from fastapi import FastAPI
 from dashboards import app as pages
 from dashboards.accounts.pages import Pages as AccountPages
 from dashboards.context import Context
+from dashboards.operations.entries import Entries as EntryPage
 from ioc import __version__, api, areas, gate, rights, signin
 from ioc.accounts import people
 from ioc.accounts.desk import FrontDesk
 from ioc.bus import Publisher
 from ioc.clock import Clock, system_clock
 from ioc.config import Config
+from ioc.entry import forms as typed
 from ioc.errors import UserError
 from ioc.kpi import catalogue
 from ioc.kpi.desk import Desk
@@ -40,8 +42,10 @@ def build(config: Config, clock: Clock = system_clock, problem: Callable[[], str
     hub = Hub(config, engine, [kpi.kpi for kpi in catalogue.in_use(kpis, config)], pool, clock=clock, problem=problem, version=f"{__version__}+{stamp(config)}")
     parts = api.Parts(config, kpis, engine, units, pool, Publisher(config.broker), hub, clock)
     app = api.create(parts)
-    forms = AccountPages(Context(config, units, kpis, hub.version))
+    context = Context(config, units, kpis, hub.version)
+    forms = AccountPages(context)
     signin.add(app, parts, FrontDesk(config, pool, clock), forms)  # before Dash, which answers whatever is left
+    typed.add(app, config, units, pool, parts.publisher, clock, EntryPage(context))
     screens = pages.create(app, config, hub, units, kpis, Desk(engine, pool), clock)
     gate.put(app, parts, forms, api.content_policy(screens.csp_hashes()))
     return app

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from dash import html
 from dash.development.base_component import Component
 
-from dashboards.accounts.markup import field, hidden
+from dashboards.accounts.markup import button, done_note, field, hidden, problem_note, refusal, table
 from dashboards.context import Context
 from dashboards.document import document
 from dashboards.figures import frame
@@ -52,7 +52,7 @@ class Pages:
     def login(self, lang: str, *, after: str, name: str = "", problem: str = "", provider: bool = False) -> str:
         lang_ = self.language(lang)
         settings = self._context.config.web.oidc
-        parts: list[Component] = [html.H1(say("login.title", lang_)), *_said(problem)]
+        parts: list[Component] = [html.H1(say("login.title", lang_)), *problem_note(problem)]
         if provider and settings:
             parts.append(html.A(pick(settings.title, lang_), href=f"/oidc/start?{urlencode({'next': after})}", className="button button-main"))
         parts.append(
@@ -82,7 +82,7 @@ class Pages:
             mine = [html.P(say("welcome.of", lang_, name=owner))]
             content = [
                 html.H1(say("welcome.title", lang_)),
-                *_said(problem),
+                *problem_note(problem),
                 html.Form(
                     [hidden("lang", lang_), *(mine if owner else first), *_new_password(lang_), html.Button(say("welcome.submit", lang_), type="submit", className="button button-main")],
                     method="post", action=f"/welcome/{key}", className="form",
@@ -105,15 +105,15 @@ class Pages:
         )  # fmt: skip
         rows = [html.Tr([html.Td(self._time(s["created_at"], now, lang_)), html.Td(self._time(s["seen_at"], now, lang_)), html.Td(s["address"]), html.Td(s["agent"], className="agent")]) for s in sessions]
         content = [
-            html.Div([html.H1(name), html.Div(say(f"role.{role}", lang_), className="summary"), _button("/logout", say("account.logout", lang_), lang_)], className="page-title"),
-            *_said(problem),
-            *_done(done, lang_),
+            html.Div([html.H1(name), html.Div(say(f"role.{role}", lang_), className="summary"), button("/logout", say("account.logout", lang_), lang_)], className="page-title"),
+            *problem_note(problem),
+            *done_note(done, lang_),
             html.Section([html.H2(say("account.password", lang_)), html.Div(change if local else html.P(say("account.elsewhere", lang_)), className="card form-card")]),
             html.Section(
                 [
                     html.H2(say("account.sessions", lang_)),
-                    _table([say(f"account.{word}", lang_) for word in ("since", "seen", "address", "browser")], rows),
-                    _button("/account/logout-everywhere", say("account.logout_everywhere", lang_), lang_),
+                    table([say(f"account.{word}", lang_) for word in ("since", "seen", "address", "browser")], rows),
+                    button("/account/logout-everywhere", say("account.logout_everywhere", lang_), lang_),
                 ]
             ),
         ]
@@ -139,8 +139,8 @@ class Pages:
             shown = [html.Div([html.P(say("users.link", lang_, name=link[0])), html.Code(link[1], className="one-time", id="one-time-link")], className="notice", role="status")]
         content = [
             html.Div([html.H1(say("users.title", lang_)), html.A(say("log.title", lang_), href=f"/admin/log?lang={lang_}")], className="page-title"),
-            *_said(problem), *_done(done, lang_), *shown,
-            _table(heads, [self._user(account, now, lang_) for account in accounts]),
+            *problem_note(problem), *done_note(done, lang_), *shown,
+            table(heads, [self._user(account, now, lang_) for account in accounts]),
             html.Section([html.H2(say("users.new", lang_)), html.Div(create, className="card")]),
         ]  # fmt: skip
         return self._page(content, lang_, "users.title", "/admin/users", current="users")
@@ -152,9 +152,9 @@ class Pages:
             [hidden("lang", lang), _roles(account["role"], lang, **{"aria-label": f"{say('users.role', lang)} {name}"}), html.Button(say("users.save", lang), type="submit", className="button")],
             method="post", action=f"/admin/users/{name}/role", className="inline",
         )  # fmt: skip
-        buttons = [_button(f"/admin/users/{name}/{'enable' if off else 'disable'}", say("users.enable" if off else "users.disable", lang), lang)]
+        buttons = [button(f"/admin/users/{name}/{'enable' if off else 'disable'}", say("users.enable" if off else "users.disable", lang), lang)]
         if not account["issuer"]:
-            buttons.insert(0, _button(f"/admin/users/{name}/invite", say("users.invite", lang), lang))
+            buttons.insert(0, button(f"/admin/users/{name}/invite", say("users.invite", lang), lang))
         return html.Tr(
             [
                 html.Th([name, html.Small(account["title"])] if account["title"] else name, scope="row"),
@@ -188,7 +188,7 @@ class Pages:
             older = [html.A(say("log.older", lang_), href=f"/admin/log?{query}", className="button")]
         content = [
             html.Div([html.H1(say("log.title", lang_)), html.A(say("users.title", lang_), href=f"/admin/users?lang={lang_}")], className="page-title"),
-            *found, verdict, narrow, _table(heads, [self._entry(row, now, lang_) for row in rows]), *older,
+            *found, verdict, narrow, table(heads, [self._entry(row, now, lang_) for row in rows]), *older,
         ]  # fmt: skip
         return self._page(content, lang_, "log.title", "/admin/log", current="log")
 
@@ -209,9 +209,7 @@ class Pages:
 
     def problem(self, lang: str, word: str, sentence: str, values: Mapping[str, object]) -> str:
         """A refusal in the language of the page; `sentence` where the screens have none."""
-        lang_ = self.language(lang)
-        text = known_or(f"problem.{word}", lang_, sentence)
-        return text.format(**values) if values else text
+        return refusal(self.language(lang), word, sentence, values)
 
     def _time(self, at: datetime | None, now: datetime, lang: Lang) -> str:
         return clock_time_s(at, now, self._context.zone, lang) or "–"
@@ -221,14 +219,6 @@ class Pages:
         return document(frame.page(content, self._context, state, view="", path=path, current=current), f"{say(title, lang)} · {self._context.province(lang)}", lang)
 
 
-def _said(problem: str) -> list[Component]:
-    return [html.P([html.Span(className="shape shape-alarm", **{"aria-hidden": "true"}), html.Span(problem)], className="form-problem", role="alert", id="problem")] if problem else []
-
-
-def _done(word: str, lang: Lang) -> list[Component]:
-    return [html.P(known_or(f"done.{word}", lang, ""), className="form-done", role="status")] if word and known_or(f"done.{word}", lang, "") else []
-
-
 def _new_password(lang: Lang) -> list[Component]:
     rule: dict[str, Any] = {"minLength": 12, "maxLength": 200, "required": True, "autoComplete": "new-password"}
     return [field(say("account.new", lang), "password", "password", note=say("account.rule", lang), **rule), field(say("account.again", lang), "again", "password", **rule)]
@@ -236,12 +226,3 @@ def _new_password(lang: Lang) -> list[Component]:
 
 def _roles(chosen: str, lang: Lang, **more: Any) -> Component:
     return html.Select([html.Option(say(f"role.{role}", lang), value=role, **({"selected": True} if role == chosen else {})) for role in PERSON_ROLES], name="role", **more)
-
-
-def _button(action: str, word: str, lang: Lang) -> Component:
-    return html.Form([hidden("lang", lang), html.Button(word, type="submit", className="button")], method="post", action=action, className="inline")
-
-
-def _table(heads: Sequence[str], rows: list[Component]) -> Component:
-    head = html.Thead(html.Tr([html.Th(text, scope="col") for text in heads]))
-    return html.Div(html.Table([head, html.Tbody(rows)], className="table"), className="scroll", tabIndex="0")

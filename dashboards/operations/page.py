@@ -16,6 +16,7 @@ from dashboards.figures.numbers import clock_time_s, iso, number
 from dashboards.figures.parts import shape, state_chip, to_json
 from dashboards.state import State
 from dashboards.words import Lang, known_or, pick, say
+from ioc import rights
 from ioc.live import FeedView, Props, Render, Snapshot
 
 _COLUMNS = ("feed", "state", "as_of", "received", "checked", "rate", "events", "duplicates", "dead_letters", "lag", "error")
@@ -35,7 +36,7 @@ def layout(context: Context, lang: Lang) -> Component:
     dead_heads = [html.Th(say(f"ops.{'dead.' if name != 'feed' else ''}{name}", lang), scope="col") for name in _DEAD_COLUMNS]
     doubt_heads = [html.Th(say(f"ops.{'doubt.' if name != 'feed' else ''}{name}", lang), scope="col", className="number" if name == "value" else "") for name in _DOUBT_COLUMNS]
     content: list[Component] = [
-        html.Div(html.H1(say("ops.title", lang)), className="page-title"),
+        html.Div([html.H1(say("ops.title", lang)), *([html.A(say("entries.title", lang), href=f"/operations/entries?lang={lang}")] if rights.may(rights.current(), "edit") else [])], className="page-title"),
         html.Section(
             [
                 html.H2(say("feeds", lang)),

@@ -29,7 +29,7 @@ from ioc.connect import fields, registry
 from ioc.connect.convert import cleaned
 from ioc.connect.declared import figures, values
 from ioc.connect.errors import Skip
-from ioc.errors import UserError
+from ioc.errors import Problem, UserError
 from ioc.events import Event, Observation, check_time, make
 from ioc.rights import Identity
 from ioc.store.auditlog import audit
@@ -98,13 +98,13 @@ def enter(
         read = figures.reference(period, "period")
         number = values.number(value, "value", "either") if value.strip() else None
     except Skip as exc:
-        raise UserError(f"{exc}; {exc.repair}") from exc
+        raise Problem("entry_number" if exc.field == "value" else "entry_period", f"{exc}; {exc.repair}", value=value, period=period) from exc
     if read.length != LENGTHS[rule.period]:
-        raise UserError(f"{figure} is a figure of a {rule.period}; {period!r} is not one")
+        raise Problem(f"entry_{rule.period}", f"{figure} is a figure of a {rule.period}; {period!r} is not one", period=period)
     if fields.start_of(read.start, ICT) > at:
-        raise UserError(f"the period {period!r} has not begun")
+        raise Problem("entry_begun", f"the period {period!r} has not begun", period=period)
     if not document.strip():
-        raise UserError("document is empty: say in which report the figure stands (number, date)")
+        raise Problem("entry_document", "document is empty: say in which report the figure stands (number, date)")
     row = {
         "feed": feed, "figure": figure, "area": area, "period": read.written, "begins": read.start, "length": read.length, "value": number, "unit": rule.unit,
         "document": document.strip()[:MOST_TEXT], "doubt": _doubt(rule, number), "entered_by": who.name, "entered_at": at,
@@ -126,7 +126,7 @@ def reject(conn: psycopg.Connection[Any], number: int, who: Identity, reason: st
     """Reject an entry (one's own, too: that takes it back). Raise `UserError`."""
     _allowed(who)
     if not reason.strip():
-        raise UserError("say why: whoever entered it must know what to mend")
+        raise Problem("entry_reason", "say why: whoever entered it must know what to mend")
     return _decide(conn, number, who, at, "rejected", reason.strip()[:MOST_TEXT])
 
 
@@ -134,11 +134,11 @@ def _decide(conn: psycopg.Connection[Any], number: int, who: Identity, at: datet
     with conn.transaction():
         row = _one(conn, "hold", {"id": number})
         if row is None:
-            raise UserError(f"there is no entry {number}")
+            raise Problem("entry_none", f"there is no entry {number}", n=number)
         if row["status"] != "waiting":
-            raise UserError(f"entry {number} is {row['status']} already, by {row['decided_by']}")
+            raise Problem("entry_decided", f"entry {number} is {row['status']} already, by {row['decided_by']}", n=number, name=row["decided_by"])
         if status == "approved" and row["entered_by"].casefold() == who.name.casefold():
-            raise UserError(f"entry {number} is your own: a second person must approve it")
+            raise Problem("entry_own", f"entry {number} is your own: a second person must approve it", n=number)
         changed = _one(conn, "decide", {"status": status, "by": who.name, "at": at, "reason": reason, "id": number})
         assert changed is not None
         audit(conn, "approve" if status == "approved" else "reject", _name(changed), _told(changed), who=who, at=at)

@@ -163,3 +163,40 @@ def test_over_http_and_on_the_command_line_a_correction_replaces_the_figure(sett
     stop.set()
     thread.join(30)
     assert [row["status"] for row in json.loads(typed.invoke(app, ["list", "--json"], catch_exceptions=False).stdout)] == ["published"] * 2
+
+
+def test_on_the_page_one_person_enters_and_another_approves(settings: Config, conn: psycopg.Connection[Any]) -> None:
+    """Without a line of script: a form, a refusal that keeps what was typed, an approval that is not one's own."""
+    for name, role in (("an", "editor"), ("binh", "editor"), ("chi", "viewer")):
+        people.create(conn, name, role, datetime.now(UTC))
+    here = {"Origin": "http://127.0.0.1", "Accept": "text/html"}
+    an, binh, chi = ({"Cookie": f"ioc_session={sessions.begin(conn, name, datetime.now(UTC))}", **here} for name in ("an", "binh", "chi"))
+    typed = {"figure": "typed|grdp.growth", "value": "8,61", "period": "quý III/2026", "document": "412/BC-CTK <b>", "area": "", "lang": "vi"}
+    page = "/operations/entries"
+    with TestClient(web.build(settings), base_url="http://127.0.0.1", follow_redirects=False) as client:
+        assert client.get(page, headers={"Accept": "text/html"}).status_code == 303  # to the login
+        assert client.get(page, headers=chi).status_code == client.post(page, data=typed, headers=chi).status_code == 403
+        assert client.post(page, data=typed, headers=an | {"Origin": "http://evil.example"}).status_code == 403
+        assert "Số liệu nhập tay" in client.get("/operations", headers=an).text and "Số liệu nhập tay" not in client.get("/operations", headers=chi).text
+
+        refused = client.post(page, data=typed | {"period": "2026-09"}, headers=an)
+        assert refused.status_code == 400 and "theo quý" in refused.text and 'value="412/BC-CTK &lt;b&gt;"' in refused.text and entries.entries(conn) == []
+        assert "1,234" in (wrong := client.post(page, data=typed | {"value": "1,234", "lang": "en"}, headers=an)).text and "cannot be read as one number" in wrong.text
+
+        assert client.post(page, data=typed, headers=an).headers["location"] == f"{page}?done=entered&lang=vi"
+        (row,) = entries.entries(conn)
+        mine, others = (client.get(f"{page}?lang=vi", headers=who).text for who in (an, binh))
+        assert "8,61%" in mine and "412/BC-CTK &lt;b&gt;" in mine
+        approve = f'action="{page}/{row["id"]}/approve"'
+        assert approve not in mine and approve in others and "Tăng trưởng GRDP" in others
+        own = client.post(f"{page}/{row['id']}/approve", data={"lang": "vi"}, headers=an)
+        assert own.status_code == 400 and "cần người thứ hai phê duyệt" in own.text
+        assert client.post(f"{page}/{row['id']}/approve", data={"lang": "vi"}, headers=binh).headers["location"] == f"{page}?done=approved&lang=vi"
+        assert "binh" in client.get(f"{page}?lang=en", headers=an).text and entries.entries(conn)[0]["status"] == "published"
+
+        client.post(page, data=typed | {"value": "9"}, headers=an)
+        taken = entries.entries(conn)[0]["id"]
+        assert client.post(f"{page}/{taken}/reject", data={"lang": "vi", "reason": " "}, headers=binh).status_code == 400
+        assert client.post(f"{page}/{taken}/reject", data={"lang": "vi", "reason": "báo cáo ghi 8,61"}, headers=binh).status_code == 303
+        assert "báo cáo ghi 8,61" in client.get(page, headers=an).text
+    assert [row["action"] for row in auditlog.entries(conn)][:3] == ["reject", "entry", "publish"]
