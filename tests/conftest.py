@@ -27,6 +27,7 @@ from typing import Any
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -36,6 +37,10 @@ from ioc import config
 from ioc.embedded.broker import Tansu
 from ioc.embedded.kafka import Kafka
 from ioc.embedded.postgres import Postgres
+
+# A busy machine is no fault of an example.
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
 
 _NEEDS_BROKER = {"kafka", "broker"}
 _NEEDS_DATABASE = {"database", "empty_database", "database_kind", "each_database"}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.screens import Screens
 
@@ -23,6 +23,9 @@ ARGS = [
 
 # A cut link, a refused map and a refused form are what some tests are about; the browser says so in its own words.
 EXPECTED = ("Failed to create WebGL context", "WebSocket connection to", "GPU stall due to ReadPixels", "a status of 409")
+
+# How long something may take is not what a test says: a busy machine draws late.
+expect.set_options(timeout=40_000)
 
 OpenPage = Callable[..., Page]
 
@@ -68,6 +71,7 @@ def open_page(chrome: Browser, screens: Screens) -> Iterator[OpenPage]:
     def open_at(path: str, width: int = 1920, height: int = 1080, script: str = "", wait: bool = True) -> Page:
         page = chrome.new_page(viewport={"width": width, "height": height})
         pages.append(page)
+        page.set_default_timeout(90_000)
         page.on("console", heard)
         page.on("pageerror", lambda error: complain(str(error)))
         page.on("request", lambda request: asked(request.url))
@@ -76,7 +80,7 @@ def open_page(chrome: Browser, screens: Screens) -> Iterator[OpenPage]:
             page.add_init_script(script)
         page.goto(screens.url + path)
         if wait:
-            page.wait_for_selector("html[data-live]", state="attached", timeout=20_000)
+            page.wait_for_selector("html[data-live]", state="attached", timeout=40_000)
         return page
 
     yield open_at

@@ -32,7 +32,7 @@ def looking_back(open_page: OpenPage, address: str = "/wall?at=2026-11-20T09:15"
 
 def shows(page: Page, time: str, minutes: int) -> None:
     """The banner and the values are of the same moment."""
-    expect(page.locator("[data-past=time]")).to_have_text(time, timeout=15_000)
+    expect(page.locator("[data-past=time]")).to_have_text(time, timeout=40_000)
     expect(page.locator(TILE)).to_have_attribute("data-value", str(minutes))
 
 
@@ -104,7 +104,7 @@ def test_it_replays_a_day_at_sixty_times_its_speed(screens: Screens, open_page: 
     page.keyboard.press("Space")
     expect(page.locator("#scene")).to_have_attribute("data-playing", "true")
     page.evaluate("window.ahead += 60_000")  # a minute of ours is an hour of theirs
-    page.wait_for_function("new Date(document.querySelector('#scene').dataset.shown) >= new Date('2026-11-20T03:15:00Z')", timeout=20_000)
+    page.wait_for_function("new Date(document.querySelector('#scene').dataset.shown) >= new Date('2026-11-20T03:15:00Z')", timeout=40_000)
     shown = page.evaluate("document.querySelector('#scene').dataset.shown")
     assert shown < "2026-11-20T04:15"
     page.keyboard.press("Space")
@@ -114,15 +114,15 @@ def test_it_replays_a_day_at_sixty_times_its_speed(screens: Screens, open_page: 
 
 def test_it_says_in_a_sentence_why_a_time_cannot_be_shown(screens: Screens, open_page: OpenPage) -> None:
     page = open_page("/wall?at=2019-11-20T09:15", script=REFUSE_WEBGL, wait=False)
-    expect(page.locator("[data-past=problem]")).to_contain_text("sự kiện gốc chỉ được giữ từ 14:32:05 Thứ Năm, 20/11/2025", timeout=20_000)
+    expect(page.locator("[data-past=problem]")).to_contain_text("sự kiện gốc chỉ được giữ từ 14:32:05 Thứ Năm, 20/11/2025", timeout=40_000)
     expect(page.locator("[data-past=banner]")).to_contain_text("XEM LẠI")
     expect(page.locator("main")).to_be_hidden()  # no empty tile that could be read as a figure
     for at, words in {"2030-01-01": "Thời điểm này chưa đến", "xin chào": "Không hiểu thời điểm", "": "Không hiểu thời điểm"}.items():
         page.goto(f"{screens.url}/wall/health?at={at}")
-        expect(page.locator("[data-past=problem]")).to_contain_text(words, timeout=20_000)
+        expect(page.locator("[data-past=problem]")).to_contain_text(words, timeout=40_000)
         expect(page.locator("main")).to_be_hidden()
     page.locator("[data-past=live]").click()
-    page.wait_for_selector("html[data-live]", state="attached", timeout=20_000)
+    page.wait_for_selector("html[data-live]", state="attached", timeout=40_000)
     expect(page.locator("#tile-encounters_today")).to_have_attribute("data-value", "4127")
 
 
@@ -130,9 +130,9 @@ def test_a_cut_link_while_looking_back_heals_to_the_same_moment(screens: Screens
     page = looking_back(open_page, "/wall/overview?at=2026-11-20T09:15")
     page.evaluate("window.mark = 1")
     screens.cut()
-    expect(page.locator("#link-lost")).to_be_visible(timeout=15_000)
+    expect(page.locator("#link-lost")).to_be_visible(timeout=40_000)
     screens.heal()
-    expect(page.locator("#link-lost")).to_be_hidden(timeout=20_000)
+    expect(page.locator("#link-lost")).to_be_hidden(timeout=40_000)
     shows(page, "09:15:00", 555)
     assert page.evaluate("window.mark") == 1
 

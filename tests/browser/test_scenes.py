@@ -154,7 +154,7 @@ def test_w14_the_picture_moves_a_little_and_is_darker_at_night(screens: Screens,
     assert page.locator("#scene").get_attribute("data-dimmed") == "false"
     screens.show(province.snapshot(3, now=province.NOW + timedelta(hours=9)))  # 23:32
     page.wait_for_function("document.querySelector('#scene').dataset.dimmed === 'true'")
-    page.wait_for_function("Math.abs(Number(getComputedStyle(document.querySelector('#scene')).opacity) - 0.6) < 0.01", timeout=20_000)
+    page.wait_for_function("Math.abs(Number(getComputedStyle(document.querySelector('#scene')).opacity) - 0.6) < 0.01", timeout=40_000)
 
 
 def test_w09_a_new_version_is_loaded_once_between_two_scenes(screens: Screens, open_page: OpenPage) -> None:
@@ -166,7 +166,7 @@ def test_w09_a_new_version_is_loaded_once_between_two_scenes(screens: Screens, o
     screens.heal()
     page.wait_for_function("document.documentElement.dataset.link !== 'lost'")
     screens.show(province.snapshot(5, values={"dossiers_received_today": 1500}))
-    expect(page.locator("#tile-dossiers_received_today")).to_have_attribute("data-value", "1500", timeout=10_000)
+    expect(page.locator("#tile-dossiers_received_today")).to_have_attribute("data-value", "1500", timeout=40_000)
     assert page.evaluate("window.mark") == 1  # values go on, the page stays
     page.keyboard.press("ArrowRight")
     page.wait_for_function("window.mark === undefined")

@@ -71,7 +71,7 @@ def test_a_hundred_thousand_points_are_drawn_as_groups(screens: Screens, open_pa
     before = page.evaluate("window.ioc_map.drawn()")
     single = page.evaluate(RADII)
     screens.show(province.snapshot(2, points=flood(100_000)))
-    page.wait_for_function(f"window.ioc_map.drawn() > {before}", timeout=20_000)
+    page.wait_for_function(f"window.ioc_map.drawn() > {before}", timeout=40_000)
     many = page.evaluate(RADII)
     assert 100 < len(many) <= 600
     assert min(many) > max(single)  # a group is larger than one

@@ -144,7 +144,7 @@ def test_w09_a_new_version_comes_between_two_scenes_without_a_white_frame(screen
     screens.cut()
     screens.heal()
     screens.show(province.snapshot(5, values={"dossiers_received_today": 1500}))
-    expect(page.locator(TILE)).to_have_attribute("data-value", "1500", timeout=20_000)
+    expect(page.locator(TILE)).to_have_attribute("data-value", "1500", timeout=40_000)
     assert page.evaluate("window.mark") == 1  # it waits for the end of the scene
     page.keyboard.press("ArrowRight")
     page.wait_for_function("window.mark === undefined")
@@ -178,7 +178,7 @@ def test_w11_neither_memory_nor_nodes_nor_listeners_grow(screens: Screens, open_
         for _ in range(12):
             seq += 1
             screens.show(province.snapshot(seq, values={"dossiers_received_today": float(seq), "incidents_open": float(seq % 9)}))
-            expect(page.locator(TILE)).to_have_attribute("data-value", str(seq), timeout=20_000)
+            expect(page.locator(TILE)).to_have_attribute("data-value", str(seq), timeout=40_000)
         for name in ("forty", "overview") * 3:
             page.evaluate(f"window.ioc_scenes.show('{name}')")
         page.evaluate(USED)
@@ -220,7 +220,7 @@ def test_w23_a_jump_of_the_screens_own_clock_neither_hides_a_cut_link_nor_invent
         assert page.locator(".clock-time").inner_text().startswith("14:32")  # the server's time, always
     assert page.evaluate("window.seen") == 0
     screens.cut("silent")
-    expect(page.locator("#link-lost")).to_be_visible(timeout=20_000)
+    expect(page.locator("#link-lost")).to_be_visible(timeout=40_000)
     expect(page.locator("[data-link-since]")).to_contain_text("14:3")
     screens.heal()
-    expect(page.locator("#link-lost")).to_be_hidden(timeout=20_000)
+    expect(page.locator("#link-lost")).to_be_hidden(timeout=40_000)
