@@ -1,11 +1,13 @@
 """The pages of offices as plain documents: the same components as everywhere, written as HTML, their values in them.
 
 A phone draws such a page before it has read a line of script; `assets/paint.js` then brings in what the live link says.
+The styles stand in the page: a file of their own would hold up the first paint until the whole page is parsed.
 The wall, with its map, is drawn by Dash's own renderer.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from html import escape
@@ -21,6 +23,7 @@ _ASSETS = Path(__file__).parent / "assets"
 _STYLES = ("tokens.css", "office.css")
 _SCRIPTS = ("paint.js", "live.js", "picker.js", "explain.js")
 _FONTS = ("fonts/noto-sans-latin-wdth-normal.woff2", "fonts/noto-sans-vietnamese-wdth-normal.woff2")
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _NAMES = {"className": "class", "htmlFor": "for"}
 _VOID = {"img", "br", "hr", "input", "wbr"}
 
@@ -31,11 +34,19 @@ def document(page: Component, title: str, lang: Lang) -> str:
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(title)}</title>",
         *(f'<link rel="preload" href="{_url(font)}" as="font" type="font/woff2" crossorigin>' for font in _FONTS),
-        *(f'<link rel="stylesheet" href="{_url(style)}">' for style in _STYLES),
+        f"<style>{_styles()}</style>",
         *(f'<script defer src="{_url(script)}"></script>' for script in _SCRIPTS),
         '<link rel="icon" href="data:,">',
     ]
     return f'<!doctype html><html lang="{lang}" data-theme="light"><head>{"".join(head)}</head><body>{to_html(page)}</body></html>'
+
+
+@cache
+def _styles() -> str:
+    """Return the style sheets without comments and indents; fonts are addressed from anywhere."""
+    text = "".join((_ASSETS / style).read_text(encoding="utf-8") for style in _STYLES)
+    lines = (line.strip() for line in _COMMENT.sub("", text).replace('url("fonts/', 'url("/assets/fonts/').splitlines())
+    return "\n".join(line for line in lines if line)
 
 
 @cache

@@ -14,6 +14,7 @@ from dash.development.base_component import Component
 
 from dashboards.app import made, page_at
 from dashboards.context import Context
+from dashboards.document import document
 from dashboards.figures.parts import to_json
 from dashboards.figures.tile import titled
 from dashboards.leaders import kpi as kpi_page
@@ -227,3 +228,12 @@ def test_it_says_which_scene_is_not_there() -> None:
         load(ROOT / "dashboards" / "scenes", ["nowhere"], CONTEXT.kpis)
     with pytest.raises(UserError, match=r"scenes\.use is empty"):
         load(ROOT / "dashboards" / "scenes", [], CONTEXT.kpis)
+
+
+def test_an_office_page_waits_for_no_style_sheet_before_its_first_paint() -> None:
+    """What is drawn first needs the page and nothing else; fonts are asked for at once, scripts only when the page is read."""
+    written = document(page_at("/", "?lang=vi", CONTEXT, SCENES), "IOC", "vi")
+    head = written.partition("</head>")[0]
+    assert '<link rel="stylesheet"' not in head and head.count("<script ") == head.count("<script defer ") > 0
+    assert 'url("/assets/fonts/noto-sans-latin-wdth-normal.woff2")' in head and 'url("fonts' not in head and "/*" not in head
+    assert ".tile-link" in head and head.count("{") == head.count("}")
