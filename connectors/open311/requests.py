@@ -7,7 +7,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ioc.connect import Context, Document, Record, Row, Skip, children, fields, local, rows, shown, unknown_layout
+from ioc.connect import (
+    Context,
+    Document,
+    Record,
+    Row,
+    Skip,
+    children,
+    fields,
+    local,
+    rows,
+    shown,
+    source_error,
+    unknown_layout,
+)
 from ioc.events import Case, Event
 
 LISTS = ("service_requests", "requests", "data")
@@ -34,6 +47,8 @@ def split(document: Document) -> list[Record]:
 
 def _split_xml(document: Document) -> list[Record]:
     root = document.value
+    if local(root) in ("error", "errors"):
+        raise source_error(document, next((inner.text for inner in root.iter() if local(inner) == "code"), None))
     if local(root) in ("service_requests", "requests"):
         return [Record(children(item), "request") for item in root if local(item) == "request"]
     if local(root) == "services":

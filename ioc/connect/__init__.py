@@ -17,6 +17,7 @@ from ioc.connect.connector import (
     digest_bytes,
     each_part,
     rows,
+    source_error,
     unknown_layout,
     unreadable_record,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "rows",
     "scrub",
     "shown",
+    "source_error",
     "units",
     "unknown_layout",
     "unreadable_record",

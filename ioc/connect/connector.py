@@ -273,6 +273,12 @@ def unknown_layout(document: Document, wanted: str, keep: tuple[str, ...] = ()) 
     return Unreadable("unknown_layout", f"this is {found}, but not {wanted}", repair="check the url and the connector's README", excerpt=mask_page(document.text, keep))
 
 
+def source_error(document: Document, said: Any = None) -> Unreadable:
+    """Return the refusal of an answer in which the source says that it could not answer. `said`: its own code, shown where it is one."""
+    code = f" ({shown(said)})" if isinstance(said, str | int) else ""
+    return Unreadable("source_error", f"the source answers with an error of its own{code}", repair="look at what is asked (path, query, secret), then ask whoever runs the source", excerpt=mask_page(document.text))
+
+
 def digest(value: Any) -> str:
     """Return 12 characters that tell this record's content from any other."""
     try:

@@ -24,6 +24,7 @@ from ioc.connect.connector import (
     Record,
     Seen,
     rows,
+    source_error,
     unknown_layout,
     unreadable_record,
 )
@@ -175,6 +176,9 @@ class Declared(Connector[NoOptions]):
                 # Where JSON was declared, no element is called so; what is not there would pass for an empty list.
                 raise unknown_layout(document, f"what source.path and source.records ({where or 'a list'}) say")
             return [Record(children(element)) for element in document.value.iter(f"{{*}}{where}")] if where else [Record(children(document.value))]
+        refused = values.pick(document.value, self.declaration.source.error) if self.declaration.source.error else None
+        if refused is not None:
+            raise source_error(document, refused)
         found = values.pick(document.value, where) if where else document.value
         if isinstance(found, dict) and not where:
             return [Record(found)]

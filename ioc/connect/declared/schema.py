@@ -76,6 +76,7 @@ class Source(_Part):
     query: dict[str, str | int] = Field(default_factory=dict, description="Query parameters of every request.")
     format: Literal["", "json", "xml", "csv"] = Field("", description="What the answer is, where the path does not end in it: XML in the place of JSON is then no empty list.")
     records: str = Field("", description="JSON: dotted path to the list ('' when the answer is the list). XML: name of the element that is a record.")
+    error: str = Field("", description="JSON: dotted path that is there only when the source refuses ('error', '0.message'): the answer is then told as the source's error.")
     header_rows: int = Field(1, ge=1, le=3, description="Spreadsheets: how many rows the header has; merged headings above are put before those below.")
     sheet: str = Field("", description="Spreadsheets: name of the sheet; the first one without it.")
     paging: Paging | None = Field(None, description="How to come to the next page.")

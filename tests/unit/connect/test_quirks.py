@@ -1,0 +1,103 @@
+"""What real sources do that no standard says, one record each: it becomes a fact, or a dead letter whose cause a person understands.
+
+Recorded payloads prove the same for whole files (test_samples.py); here are the oddities that no recorded file holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from unit.connect_rig import context_of
+
+from ioc.connect import registry
+from ioc.connect.preview import Preview, preview
+
+REQUEST = {"service_request_id": "1", "status": "open", "service_code": "A", "requested_datetime": "2026-11-20T00:01:00+07:00"}
+PM25 = {
+    "@iot.id": 1, "phenomenonTime": "2026-11-20T01:00:00Z/2026-11-20T02:00:00Z", "resultTime": None, "result": "12.5",
+    "Datastream": {"@iot.id": 7, "name": "PM2.5", "unitOfMeasurement": {"definition": "ucum:ug/m3"}, "ObservedProperty": {"name": "PM2.5"}, "Thing": {"@iot.id": 3, "name": "T"}},
+}  # fmt: skip
+DOSSIER = {"MaHoSo": "H1", "TrangThaiHoSo": "2", "MaXa": "05443", "NgayTiepNhan": "20261120080000", "ThoiDiemCapNhat": "20261120080000"}
+ENCOUNTER = {"resourceType": "Encounter", "id": "e1", "status": "finished", "class": {"code": "AMB"}, "meta": {"lastUpdated": "2026-11-20T08:00:00+07:00"}}
+QUAKE = {"id": "u1", "properties": {"mag": -0.2, "time": 1763600000000, "updated": 1763600100000, "status": "automatic"}, "geometry": {"type": "Point", "coordinates": [105.8, 21.6, 10]}}
+GTFS = {"gtfsRealtimeVersion": "2.0", "incrementality": "FULL_DATASET", "timestamp": "1763600000"}
+EDXML = (
+    '<x:edXML xmlns:x="http://www.mic.gov.vn/TBT/QCVN_102_2016"><x:edXMLEnvelope><x:edXMLHeader><x:MessageHeader><x:From><x:OrganId>012.00.00.H55</x:OrganId></x:From><x:To><x:OrganId>000.00.00.G91</x:OrganId></x:To>'
+    "<x:Code><x:CodeNumber>15</x:CodeNumber><x:CodeNotation>SYT-VP</x:CodeNotation></x:Code><x:PromulgationInfo><x:PromulgationDate>2014/02/30</x:PromulgationDate></x:PromulgationInfo>"
+    "<x:DocumentId>012.00.00.H55,2014/02/30,15/SYT-VP</x:DocumentId></x:MessageHeader><x:TraceHeaderList><x:TraceHeader><x:OrganId>012.00.00.H55</x:OrganId><x:Timestamp>2026/11/20 08:16:00</x:Timestamp></x:TraceHeader>"
+    "</x:TraceHeaderList></x:edXMLHeader></x:edXMLEnvelope></x:edXML>"
+)
+
+
+def _cap(status: str = "Actual", sent: str = "2026-11-20T08:00:00-00:00", area: str = "<polygon>21.5,105.7 21.7,105.7 21.7,105.9 21.5,105.7</polygon>") -> str:
+    return (
+        f'<alert xmlns="urn:oasis:names:tc:emergency:cap:1.1"><identifier>a1</identifier><sender>s@x.vn</sender><sent>{sent}</sent><status>{status}</status><msgType>Alert</msgType><scope>Public</scope>'
+        f"<info><category>Met</category><event>Bão</event><urgency>Immediate</urgency><severity>Severe</severity><certainty>Likely</certainty><area><areaDesc>x</areaDesc>{area}</area></info></alert>"
+    )
+
+
+def _bundle(**encounter: Any) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "entry": [{"resource": ENCOUNTER | encounter}]}
+
+
+def _first(found: Preview) -> Any:
+    return found.events[0].data
+
+
+def _quake(**properties: Any) -> dict[str, Any]:
+    return {"type": "FeatureCollection", "features": [QUAKE | {"properties": QUAKE["properties"] | properties}]}  # type: ignore[operator]
+
+
+Holds = Callable[[Preview], bool]
+# what happens, connector, payload, causes of its dead letters, what its events say
+QUIRKS: list[tuple[str, str, Any, list[str], Holds]] = [
+    ("Open311: latitude and longitude swapped, as texts", "open311", [REQUEST | {"lat": "105.84", "long": "21.59"}], [], lambda p: "swapped" in _first(p).doubt and _first(p).lat == 21.59),
+    ("Open311: an update time that is the word null, and one that is true", "open311", [REQUEST | {"updated_datetime": "null"}, REQUEST | {"service_request_id": "2", "updated_datetime": "true"}], ["bad_time"], lambda p: len(p.events) == 1),
+    ("Open311: a list of media where an address belongs, notes that are null", "open311", [REQUEST | {"media_url": [{"url": "x"}], "status_notes": None}], [], lambda p: _first(p).status == "open"),
+    ("Open311: the file ends inside a request", "open311", "<service_requests><request><service_request_id>1</service_request_id>", ["bad_xml"], lambda p: not p.events),
+    ("Open311: an error as the standard writes it", "open311", "<errors><error><code>404</code><description>jurisdiction_id not found</description></error></errors>", ["source_error"], lambda p: "'404'" in p.letters[0].message),
+    ("Open311: an error as a bare text in an element", "open311", "<error>jurisdiction_id was not provided</error>", ["source_error"], lambda p: "jurisdiction" not in p.letters[0].message),
+    ("Open311: an error as a bare HTTP line", "open311", "HTTP/1.1 400 Bad Request", ["unknown_format"], lambda p: not p.events),
+    ("FHIR: a bundle without type, a stay that ends before it begins", "fhir", _bundle(period={"start": "2026-11-20T07:00:00+07:00", "end": "2026-11-20T06:00:00+07:00"}), [], lambda p: "ended before it began" in _first(p).doubt),
+    ("FHIR: entered in error is a withdrawal", "fhir", _bundle(status="entered-in-error"), [], lambda p: _first(p).deleted is True),
+    ("FHIR: a start that is only a year", "fhir", _bundle(period={"start": "2015"}), [], lambda p: "does not say the month" in _first(p).doubt),
+    ("FHIR: a deletion of the history", "fhir", {"resourceType": "Bundle", "type": "history", "entry": [{"request": {"method": "DELETE", "url": "Encounter/e1"}, "response": {"lastModified": "2026-11-20T08:00:00Z"}}]}, [], lambda p: _first(p).deleted is True),
+    ("CAP: UTC written -00:00, version 1.1, latitude first", "cap", _cap(), [], lambda p: _first(p).status == "open" and _first(p).area == "05455"),
+    ("CAP: a Z that the standard forbids", "cap", _cap(sent="2026-11-20T08:00:00Z"), [], lambda p: _first(p).status == "open"),
+    ("CAP: a circle", "cap", _cap(area="<circle>21.59,105.84 12</circle>"), [], lambda p: _first(p).area == "05443"),
+    ("CAP: an exercise is never in force", "cap", _cap("Exercise"), [], lambda p: (_first(p).status, _first(p).opened_at) == ("closed", None)),
+    ("CAP: a draft is never in force", "cap", _cap("Draft"), [], lambda p: (_first(p).status, _first(p).opened_at) == ("closed", None)),
+    ("CAP: an entry that says there is nothing", "cap", '<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>x</id><title>There are no active watches, warnings or advisories</title><link href="https://x/"/></entry></feed>', [], lambda p: p.records == 0),
+    ("SensorThings: a number as text, an interval, no resultTime", "sensorthings", {"value": [PM25]}, [], lambda p: (str(_first(p).value), _first(p).period) == ("12.5", "PT1H")),
+    ("SensorThings: nothing, less than nothing, true, an object", "sensorthings", {"value": [PM25 | {"@iot.id": n, "result": result} for n, result in enumerate((None, -4.9, True, {"a": 1}))]}, ["out_of_range", "wrong_type", "wrong_type"], lambda p: _first(p).value is None),
+    ("CKAN: a refusal with its type", "ckan", {"success": False, "error": {"__type": "NotFound", "message": "Nguyễn Văn An"}}, ["source_error"], lambda p: "'NotFound'" in p.letters[0].message and "Nguyễn" not in p.letters[0].record),
+    ("CKAN: a page of a proxy", "ckan", "<html><head><title>502 Bad Gateway</title></head></html>", ["html_page"], lambda p: "502" in p.letters[0].message),
+    ("edXML: rubbish before the declaration, a day that is none", "edxml", "1212<?xml version='1.0'?>" + EDXML, [], lambda p: _first(p).status == "open"),
+    ("DVC: success as the number 0", "dossiers", {"error_code": 0, "hoSo": [DOSSIER]}, [], lambda p: _first(p).status == "open"),
+    ("DVC: keys in capitals", "dossiers", {"ERROR_CODE": "00", "HOSO": [{key.upper(): value for key, value in DOSSIER.items()}]}, [], lambda p: _first(p).area == "05443"),
+    ("DVC: an error of the portal", "dossiers", {"error_code": "100", "message": "AUTHEN_ERROR"}, ["source_error"], lambda p: "'100'" in p.letters[0].message),
+    ("DVC: states 5 and 6 stop the clock, 99 is none", "dossiers", {"error_code": "00", "hoSo": [DOSSIER | {"MaHoSo": f"H{n}", "TrangThaiHoSo": n} for n in (5, 6, 99)]}, ["unknown_status"], lambda p: [event.data.status for event in p.events] == ["paused", "paused"]),  # type: ignore[union-attr]
+    ("DVC: the 30th of February", "dossiers", {"error_code": "00", "hoSo": [DOSSIER | {"ThoiDiemCapNhat": "20260230080000"}]}, ["bad_time"], lambda p: p.letters[0].field == "ThoiDiemCapNhat"),
+    ("OneRoster: an enrolment without id, and one to be deleted", "oneroster", {"enrollments": [{"sourcedId": ""}, {"sourcedId": "e3", "status": "tobedeleted", "dateLastModified": "2026-08-20T01:00:00Z", "role": "student", "user": {"sourcedId": "u"}, "class": {"sourcedId": "c"}, "school": {"sourcedId": "s"}}]}, ["missing_id"], lambda p: _first(p).status == "closed"),
+    ("USGS: a magnitude below nothing, times in milliseconds", "earthquakes", _quake(), [], lambda p: (str(_first(p).value), _first(p).deleted) == ("-0.2", False)),
+    ("USGS: a quake that was none", "earthquakes", _quake(status="deleted"), [], lambda p: _first(p).deleted is True),
+    ("USGS: no magnitude", "earthquakes", _quake(mag=None), ["out_of_scope"], lambda p: not p.events),
+    ("World Bank: an error with status 200", "worldbank", [{"message": [{"id": "120", "key": "Invalid value", "value": "not valid"}]}], ["source_error"], lambda p: "'120'" in p.letters[0].message),
+    ("GBFS: POSIX seconds of version 2.3", "gbfs", {"last_updated": 1763600000, "ttl": 60, "version": "2.3", "data": {"stations": [{"station_id": "1", "num_bikes_available": 3, "is_installed": 1, "is_renting": 1, "is_returning": 1, "last_reported": 1763600000}]}}, [], lambda p: p.events[0].time.year == 2025),
+    ("GTFS Realtime: a speed that can only be km/h", "gtfs_rt", {"header": GTFS, "entity": [{"id": "1", "vehicle": {"trip": {"tripId": "t"}, "position": {"latitude": 21.59, "longitude": 105.84, "speed": 54.82}, "timestamp": "1763600000", "vehicle": {"id": "bus-1"}}}]}, [], lambda p: any("speed 54.82" in str(event.data.doubt) for event in p.events)),
+    ("GTFS Realtime: only what changed", "gtfs_rt", {"header": GTFS | {"incrementality": "DIFFERENTIAL"}, "entity": []}, ["unknown_layout"], lambda p: "DIFFERENTIAL" in p.letters[0].message),
+    ("SDMX: weeks, halves, and no number", "sdmx", "DATAFLOW,FREQ,TIME_PERIOD,OBS_VALUE\nX:F(1.0),W,2026-W05,3\nX:F(1.0),S,2026-S1,4\nX:F(1.0),Q,2026-Q1,NaN\n", ["not_a_number"], lambda p: [event.data.period for event in p.events] == ["P1W", "P6M"]),  # type: ignore[union-attr]
+    ("311 as Excel writes it: month first, no seconds", "open311", "Unique Key,Created Date,Closed Date,Agency,Complaint Type,Status,Latitude,Longitude\n1,3/14/2025 1:20,,DOT,Pothole,Open,21.59,105.84\n", [], lambda p: p.events[0].time.isoformat() == "2025-03-13T18:20:00+00:00"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("connector", "payload", "causes", "holds"), [quirk[1:] for quirk in QUIRKS], ids=[quirk[0] for quirk in QUIRKS])
+def test_a_quirk_becomes_a_fact_or_a_dead_letter_that_says_what_to_do(connector: str, payload: Any, causes: list[str], holds: Holds) -> None:
+    body = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
+    found = preview(registry.get(connector), context_of(connector), body.encode())
+    assert sorted(letter.cause for letter in found.letters) == causes
+    assert all(letter.message and letter.repair for letter in found.letters)
+    assert holds(found), [event.data for event in found.events]
