@@ -215,6 +215,15 @@ def test_it_fits_the_pages_on_phone_tablet_and_desktop(open_page: OpenPage, scre
         assert [text for text in measured(page) if text["cut"]] == []
 
 
+@pytest.mark.parametrize("path", ["/", "/kpi/incidents_open", "/compare", "/changes", "/brief"])
+def test_nothing_is_cut_on_paper(open_page: OpenPage, screens: Screens, path: str) -> None:
+    page = open_page(path, 718, 1047, wait=False)  # A4 less the margins a browser leaves
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    assert [text for text in measured(page) if text["cut"]] == []
+    assert page.locator(".page-header nav, .picker, .exports").locator("visible=true").count() == 0
+
+
 def test_it_leads_from_a_tile_to_its_page_by_keyboard(open_page: OpenPage, screens: Screens) -> None:
     page = open_page("/")
     page.wait_for_selector(".tile .value-number")
