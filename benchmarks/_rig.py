@@ -94,7 +94,7 @@ class Rig:
         found_config: dict[str, Any] = dict(base) if base is not None else yaml.safe_load((REPOSITORY / "config.yaml").read_text("utf-8"))
         mine = {
             "database": {"dsn": dsn},
-            "broker": {"bootstrap": self.bootstrap, "kind": self.broker_kind},
+            "broker": {"bootstrap": self.bootstrap, "kind": self.broker_kind} if self.uses_broker else {"bootstrap": "127.0.0.1:1", "kind": "kafka"},  # nowhere
         }
         for section, values in (mine | overrides).items():
             found_config[section] = (found_config.get(section) or {}) | values if isinstance(values, dict) else values

@@ -36,7 +36,7 @@ def run(*, small: bool) -> dict[str, Any]:
             conn.execute(_FILL, {"feed": FEED, "n": n, "start": system_clock() - timedelta(days=20)})
         tell(f"{n} records stored")
         port = free_port()
-        web = it.ioc(it.config(dsn, web={"port": port}, broker={"bootstrap": "127.0.0.1:1", "kind": "kafka"}), "web")
+        web = it.ioc(it.config(dsn, web={"port": port}), "web")
         url = f"http://127.0.0.1:{port}/api/kpis/{KPI}/records.csv"
         _ready(url)
         assert web.pid is not None
