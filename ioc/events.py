@@ -35,6 +35,7 @@ MAX_EVENT_BYTES = 262_144  # a fact is small; anything larger is a mistake or an
 MAX_TEXT = 2_000  # characters of any one text field
 MAX_ID = 200
 MAX_DIMS = 32  # of a fact's own countable properties
+MAX_SHAPE = 1_000  # corners of a shape, all rings together; a wall shows no finer outline
 MAX_AHEAD = timedelta(days=1)  # a source's clock may run ahead this much; more is a wrong clock
 OLDEST_YEAR = 1900
 
@@ -71,7 +72,9 @@ class Case(Struct, omit_defaults=True, frozen=True):
     `status`: open (the clock runs), paused (the clock of the due date stands still), closed. `closed_at` None reopens. `opened_at` None: it has not begun and is not counted; absent: it
     counts from when it was first heard of.
     `rating` is 1 to 5. `dims` are the feed's own countable properties ("direction": "in", "signed": "yes").
-    `title` is a short public text for the ticker: never free text typed by a citizen.
+    `title` is a short public text for the ticker: never free text typed by a citizen. `shape` is the area it concerns, as
+    a GeoJSON Polygon or MultiPolygon (longitude first, WGS 84) of at most `MAX_SHAPE` corners; `lat`, `lon` is its middle.
+    New fields go to the end: what is stored knows them by their place (ioc/store/rollup.py).
     """
 
     status: CaseStatus | UnsetType = UNSET
@@ -92,6 +95,7 @@ class Case(Struct, omit_defaults=True, frozen=True):
     doubt: str | None | UnsetType = UNSET
     deleted: bool | UnsetType = UNSET
     dims: dict[str, str] | UnsetType = UNSET
+    shape: dict[str, Any] | None | UnsetType = UNSET
 
 
 class Asset(Struct, omit_defaults=True, frozen=True):
@@ -230,6 +234,8 @@ def check_fact(data: Fact, now: datetime, *, short: bool = False) -> None:
                 check_time(name, at, now, may_be_ahead=name == "due_at")
         if isinstance(data.rating, int) and not 1 <= data.rating <= 5:
             raise BadEvent("out_of_range", f"rating {data.rating} is not between 1 and 5", field="rating")
+        if isinstance(data.shape, dict):
+            _check_shape(data.shape)
     for name, bound in (("lat", 90.0), ("lon", 180.0)):
         degrees = getattr(data, name)
         if isinstance(degrees, float) and not -bound <= degrees <= bound:
@@ -248,7 +254,7 @@ def _check_texts(data: Fact) -> None:
         if isinstance(value, str):
             if len(value) > MAX_TEXT or "\x00" in value:  # asked of every text of every fact: a call each costs as much as the rest
                 _check_text(name, value)
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and name != "shape":  # which holds no text but its type
             for key, text in value.items():
                 _check_text(f"{name}.{key}", key)
                 _check_text(f"{name}.{key}", text)
@@ -259,6 +265,27 @@ def _check_text(field: str, text: str) -> None:
         raise BadEvent("text_too_long", f"{field} has {len(text)} characters; at most {MAX_TEXT}", field=field)
     if "\x00" in text:
         raise BadEvent("bad_text", f"{field} holds a zero byte", field=field)
+
+
+def _check_shape(shape: dict[str, Any]) -> None:
+    """Refuse what is no GeoJSON Polygon or MultiPolygon, says more than that, is nowhere on Earth, or is too fine."""
+    kind, coordinates = shape.get("type"), shape.get("coordinates")
+    if shape.keys() != {"type", "coordinates"} or kind not in ("Polygon", "MultiPolygon") or not isinstance(coordinates, list):
+        raise BadEvent("bad_shape", "shape is no GeoJSON Polygon or MultiPolygon", field="shape", repair='send {"type": "Polygon", "coordinates": [...]} and nothing else')
+    polygons = coordinates if kind == "MultiPolygon" else [coordinates]
+    rings: list[Any] = [ring for polygon in polygons for ring in (polygon if isinstance(polygon, list) else [None])]
+    if not rings or any(not isinstance(ring, list) or len(ring) < 4 or ring[0] != ring[-1] for ring in rings):
+        raise BadEvent("bad_shape", "a ring of the shape has fewer than four corners, or is not closed", field="shape", repair="send the first corner again at the end of each ring")
+    if (n := sum(map(len, rings))) > MAX_SHAPE:
+        raise BadEvent("too_large", f"shape has {n} corners; at most {MAX_SHAPE}", field="shape", repair="simplify the outline")
+    if not all(_is_place(place) for ring in rings for place in ring):
+        raise BadEvent("out_of_range", "shape holds what is no longitude and latitude on Earth", field="shape", repair="send [longitude, latitude], degrees")
+
+
+def _is_place(place: Any) -> bool:
+    if not isinstance(place, list) or len(place) != 2 or any(type(degrees) not in (int, float) for degrees in place):
+        return False
+    return bool(-180 <= place[0] <= 180 and -90 <= place[1] <= 90)
 
 
 def event_id(*parts: object) -> str:

@@ -88,7 +88,10 @@ class TickerItem(Struct, frozen=True):
 
 
 class Point(Struct, frozen=True):
-    """Something on the map. `layer`: 'incident' (an open case) or 'asset'."""
+    """Something on the map. `layer`: 'incident' (an open case) or 'asset'.
+
+    `shape`: the area it concerns (GeoJSON, see ioc.events.Case), drawn in place of the point; `level` says how bad it is.
+    """
 
     layer: str
     feed: str
@@ -100,6 +103,8 @@ class Point(Struct, frozen=True):
     lat: float
     lon: float
     since: datetime | None
+    level: str = ""
+    shape: dict[str, Any] | None = None
 
 
 class Snapshot(Struct, frozen=True):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from connectors.cap import outline
 from ioc.connect import Context, FieldClass, Record, Skip, children, digest, fields, local, scrub, shown
 from ioc.events import Case, Event
 
@@ -130,7 +131,7 @@ def _warning(value: Mapping[str, Any], subject: str, sent: datetime, context: Co
         category=_kind_of(main), title=_name(main), level=_severity(main), agency=fields.text(main, "senderName"), area=place.area, lat=place.lat, lon=place.lon,
         doubt="the source says it expires before it begins" if expires and expires < opened else place.doubt if lat is not None else None,
         opened_at=min(opened, expires) if expires else opened, due_at=expires, closed_at=expires if over else None,
-        dims=_dims(main),
+        dims=_dims(main), shape=_shape(blocks),
     ))  # fmt: skip
 
 
@@ -178,16 +179,36 @@ def _dims(block: Mapping[str, Any]) -> dict[str, str]:
 
 def _middle(blocks: list[dict[str, Any]]) -> tuple[float | None, float | None]:
     """Return the middle (lat, lon) of all polygons and circles; CAP writes the latitude first."""
-    points: list[tuple[float, float]] = []
-    for block in blocks:
-        areas = block.get("area")
-        for area in areas if isinstance(areas, list) else [areas]:
-            if isinstance(area, dict):
-                points += [point for name in ("polygon", "circle") for text in _texts(area.get(name)) for point in _points(text, name)]
+    points = [point for name, text in _outlines(blocks) for point in _points(text, name)]
     if not points:
         return None, None
     lats, lons = [lat for lat, _ in points], [lon for _, lon in points]
     return (min(lats) + max(lats)) / 2, (min(lons) + max(lons)) / 2
+
+
+def _shape(blocks: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the area of all polygons and circles; a circle without a usable radius is only a place."""
+    parts = [_circle(text) if name == "circle" else outline.polygon(_points(text, name)) for name, text in _outlines(blocks)]
+    return outline.together(part for part in parts if part is not None)
+
+
+def _circle(text: str) -> Any | None:
+    (lat, lon), *_ = _points(text, "circle")
+    try:
+        return outline.circle(lat, lon, float(_WHITE.split(text.strip())[1]))
+    except (ValueError, IndexError):
+        return None
+
+
+def _outlines(blocks: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return ("polygon" or "circle", its text) of all areas, each once: the blocks of a message often repeat them."""
+    found: list[tuple[str, str]] = []
+    for block in blocks:
+        areas = block.get("area")
+        for area in areas if isinstance(areas, list) else [areas]:
+            if isinstance(area, dict):
+                found += [(name, text) for name in ("polygon", "circle") for text in _texts(area.get(name))]
+    return list(dict.fromkeys(found))
 
 
 def _texts(found: Any) -> list[str]:

@@ -1,11 +1,12 @@
 """The simulated source of warnings: `/warnings/index.atom` and a CAP 1.2 message behind each entry.
 
-Two to four warnings a day over real communes, each for some hours; one in three is updated, one in five cancelled; on
+Two to four warnings a day over real communes, each for some hours and for a polygon, one in four a circle; one in three is updated, one in five cancelled; on
 Wednesdays an exercise. Everything says that it is simulated.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,9 +78,7 @@ class Warnings:
         vi, en, category = pick(message.key, "event", EVENTS)
         severity = pick(message.key, "severity", SEVERITIES)
         area = self.province.places.commune(message.key, "warned")
-        half = 0.04 + 0.08 * unit(message.key, "wide")
-        corners = ((-half, -half), (half, -half), (half, half), (-half, half), (-half, -half))
-        polygon = " ".join(f"{area.lat + north:.4f},{area.lon + east:.4f}" for north, east in corners)
+        where = _circle(message.key, area.lat, area.lon) if unit(message.key, "round") < 0.25 else _polygon(message.key, area.lat, area.lon)
         reference = f"<references>{SENDER},{message.of},{iso(message.of_sent)}</references>" if message.of else ""
         kind, status = ("Alert", "Exercise") if message.what == "Exercise" else (message.what, "Actual")
 
@@ -87,7 +86,7 @@ class Warnings:
             return (
                 f"<info><language>{lang}</language><category>{category}</category><event>{escape(event)}</event><urgency>Expected</urgency><severity>{severity}</severity>"
                 f"<certainty>Likely</certainty><effective>{iso(message.sent)}</effective><expires>{iso(message.ends)}</expires><senderName>{escape(sender)}</senderName>"
-                f"<area><areaDesc>{escape(place)}</areaDesc><polygon>{polygon}</polygon></area></info>"
+                f"<area><areaDesc>{escape(place)}</areaDesc>{where}</area></info>"
             )
 
         blocks = info("vi-VN", vi, "Đài Khí tượng Thủy văn tỉnh (mô phỏng)", area.name) + info("en-US", en, "Provincial weather station (simulated)", area.name_en)
@@ -106,6 +105,20 @@ class Warnings:
         )
         newest = max((m.sent for m in self.listed(now)), default=now - now % DAY)
         return f'<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom"><id>urn:x-ioc:warnings</id><title>Cảnh báo (mô phỏng)</title><updated>{iso(newest)}</updated>\n{entries}</feed>\n'.encode()
+
+
+def _polygon(key: int, lat: float, lon: float) -> str:
+    """Return an outline of ten corners around a place, longer than wide, as valleys are."""
+    long, wide, turn = 0.06 + 0.1 * unit(key, "long"), 0.035 + 0.03 * unit(key, "wide"), math.pi * unit(key, "turn")
+    corners = []
+    for i in range(10):
+        along, across = long * math.cos(math.pi * i / 5), wide * math.sin(math.pi * i / 5) * (1.25 if i % 5 == 2 else 1)
+        corners.append(f"{lat + along * math.sin(turn) + across * math.cos(turn):.4f},{lon + along * math.cos(turn) - across * math.sin(turn):.4f}")
+    return f"<polygon>{' '.join([*corners, corners[0]])}</polygon>"
+
+
+def _circle(key: int, lat: float, lon: float) -> str:
+    return f"<circle>{lat:.4f},{lon:.4f} {6 + 8 * unit(key, 'wide'):.1f}</circle>"
 
 
 def mount(province: Province) -> Mounted:

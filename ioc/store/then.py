@@ -109,7 +109,8 @@ def _cases(conn: psycopg.Connection[Any], given: dict[str, Any], zone: ZoneInfo,
         if state is not None and (found := case_row(feed, subject, state)) is not None:
             rows.append(found)
         if seen and state is not None and state.values.get("title") is not None:
-            shown.append((feed, subject, *(state.get(name) for name in _SEEN_COLUMNS), state.first_at))
+            shape = state.get("shape")
+            shown.append((feed, subject, *(state.get(name) for name in _SEEN_COLUMNS), state.first_at, shape and msgspec.json.encode(shape).decode()))
     copy_rows(conn, "then_delta", deltas.changed_cases())
     copy_rows(conn, "then_delta_total", deltas.changed_totals())
     copy_rows(conn, "then_delta_duration", deltas.changed_durations())
@@ -130,7 +131,7 @@ def asset_row(feed: str, subject: str, state: State) -> tuple[Any, ...]:
 
 
 _CASE_COLUMNS = ("status", "outcome", "category", "area", "agency", "channel", "level", "due_at", "deleted")
-_SEEN_COLUMNS = ("status", "title", "category", "area", "due_at", "opened_at", "lat", "lon", "deleted")
+_SEEN_COLUMNS = ("status", "title", "category", "level", "area", "due_at", "opened_at", "lat", "lon", "deleted")
 _ASSET_COLUMNS = ("kind", "area", "state", "deleted", "name", "lat", "lon")
 
 

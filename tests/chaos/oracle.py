@@ -22,7 +22,7 @@ NO_DAY = date(9999, 12, 31)
 CASE_DEFAULTS: dict[str, Any] = {
     "status": "open", "native_status": None, "outcome": None, "category": None, "title": None, "area": None, "agency": None, "channel": None,
     "level": None, "opened_at": None, "due_at": None, "closed_at": None, "rating": None, "lat": None, "lon": None, "doubt": None,
-    "deleted": False, "dims": {},
+    "deleted": False, "dims": {}, "shape": None,
 }  # fmt: skip
 ASSET_DEFAULTS: dict[str, Any] = {"kind": "", "name": None, "area": None, "state": "unknown", "lat": None, "lon": None, "doubt": None, "deleted": False, "dims": {}}
 Thing = dict[str, Any]

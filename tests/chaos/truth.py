@@ -126,7 +126,7 @@ class Truth:
             {"due_at": None},
             {"category": r.choice(list(SERVICES))},
             {"deleted": r.random() < 0.7},
-            {"lat": 21.5, "lon": 105.8, "doubt": None},
+            {"lat": 21.5, "lon": 105.8, "doubt": None, "shape": {"type": "Polygon", "coordinates": [[[105.7, 21.4], [105.9, 21.4], [105.8, 21.6], [105.7, 21.4]]]}},
         ]  # fmt: skip
 
     def _closed_steps(self, at: datetime) -> list[dict[str, Any]]:

@@ -121,6 +121,22 @@ def seen(shown: Snapshot) -> dict[str, Any]:
     return {"tiles": shown.tiles, "areas": shown.by_area, "parts": shown.parts, "courses": shown.courses, "feeds": feeds, "ticker": shown.ticker, "points": points}
 
 
+def outline(west: float) -> dict[str, Any]:
+    return {"type": "Polygon", "coordinates": [[[west, 21.5], [105.9, 21.5], [105.9, 21.7], [west, 21.5]]]}
+
+
+def test_the_area_of_a_warning_is_the_one_it_had_then_and_goes_when_it_is_over(province: PastAndPresent) -> None:
+    common: dict[str, Any] = {"title": "Ngập úng", "level": "severe", "lat": 21.6, "lon": 105.8}
+    opened, later = NOON - timedelta(hours=4), NOON + timedelta(hours=3)
+    province.put(REPORTS, *(report(name, opened, opened_at=opened, shape=outline(105.7), **common) for name in ("moved", "over")), received=opened)
+    showed = province.live().points
+    assert [(p.level, p.shape) for p in showed] == [("severe", outline(105.7))] * 2
+    province.put(REPORTS, report("moved", later, shape=outline(105.5), level="extreme"), report("over", later, status="closed", closed_at=later), received=later)
+    province.clock.tick(hours=9)
+    assert [(p.level, p.shape) for p in province.live().points] == [("extreme", outline(105.5))]
+    assert sorted(province.then(NOON).points, key=str) == sorted(showed, key=str)
+
+
 def test_what_the_wall_showed_then_is_what_looking_back_shows(province: PastAndPresent) -> None:
     a_day(province)
     showed = seen(province.live())

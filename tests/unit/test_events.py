@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from ioc.events import (
+    CASE,
     MAX_EVENT_BYTES,
+    MAX_SHAPE,
     OBSERVATION,
     Asset,
     BadEvent,
@@ -39,6 +41,8 @@ def body(**changes: Any) -> bytes:
         Observation(metric="pm25", value=Decimal("25.40"), unit="ug/m3", area="05443"),
         Case(status="closed", closed_at=NOW, rating=5, dims={"signed": "yes"}),
         Case(closed_at=None),
+        Case(status="open", shape={"type": "Polygon", "coordinates": [[[105.7, 21.5], [105.9, 21.5], [105.9, 21.7], [105.7, 21.5]]]}),
+        Case(shape=None),
         Asset(kind="school", name="Trường Tiểu học Đức Xuân", lat=22.1, lon=105.8),
     ],
 )
@@ -114,3 +118,28 @@ def test_a_dead_letter_met_again_has_the_same_id() -> None:
     one = DeadLetter(feed="f", cause="c", message="first", record="bytes", at=NOW)
     again = DeadLetter(feed="f", cause="c", message="second", record="bytes", at=NOW + timedelta(days=1))
     assert one.id == again.id != DeadLetter(feed="f", cause="c", message="first", record="other").id
+
+
+RING = [[105.7, 21.5], [105.9, 21.5], [105.9, 21.7], [105.7, 21.5]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "cause"),
+    [
+        ({"type": "Point", "coordinates": [105.7, 21.5]}, "bad_shape"),
+        ({"type": "Polygon", "coordinates": [RING], "properties": {"name": "Nguyễn Văn A"}}, "bad_shape"),
+        ({"type": "Polygon"}, "bad_shape"),
+        ({"type": "Polygon", "coordinates": []}, "bad_shape"),
+        ({"type": "Polygon", "coordinates": [RING[:3]]}, "bad_shape"),
+        ({"type": "Polygon", "coordinates": [[*RING[:3], [105.8, 21.6]]]}, "bad_shape"),
+        ({"type": "MultiPolygon", "coordinates": [RING]}, "bad_shape"),
+        ({"type": "MultiPolygon", "coordinates": [7]}, "bad_shape"),
+        ({"type": "Polygon", "coordinates": [[[21.5, 105.7], [21.5, 105.9], [21.7, 105.9], [21.5, 105.7]]]}, "out_of_range"),
+        ({"type": "Polygon", "coordinates": [[["0912345678", 21.5], *RING[1:3], ["0912345678", 21.5]]]}, "out_of_range"),
+        ({"type": "Polygon", "coordinates": [[*RING[:3] * MAX_SHAPE, RING[0]]]}, "too_large"),
+    ],
+)
+def test_a_shape_is_an_outline_on_earth_and_nothing_else(shape: Any, cause: str) -> None:
+    with pytest.raises(BadEvent) as refused:
+        decode(body(type=CASE, data={"status": "open", "shape": shape}), NOW)
+    assert refused.value.cause == cause and refused.value.field == "shape"

@@ -128,7 +128,7 @@ class FactRule(_Part):
         if len(given) != 1:
             raise ValueError("name exactly one of observation, case, asset")
         kind, rule = given[0], getattr(self, given[0])
-        known = set(KINDS[kind].__struct_fields__)
+        known = set(KINDS[kind].__struct_fields__) - {"shape"}  # which is no value of a field
         if unknown := sorted(set(rule) - known):
             raise ValueError(f"{kind} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
         if kind == "observation":

@@ -36,7 +36,7 @@ LIMIT %(limit)s
 -- Open cases that have a place: newest first, so that a flood keeps what is new.
 SELECT feed, subject, title, coalesce(category, '') AS category,
        CASE WHEN status = 'open' AND due_at <= %(now)s THEN 'overdue' ELSE status END AS state,
-       area, lat, lon, coalesce(opened_at, first_at) AS since
+       area, lat, lon, coalesce(opened_at, first_at) AS since, coalesce(level, '') AS level, shape
 FROM {cases}
 WHERE status <> 'closed' AND NOT deleted AND title IS NOT NULL AND lat IS NOT NULL AND lon IS NOT NULL
 ORDER BY opened_at DESC NULLS LAST LIMIT %(limit)s

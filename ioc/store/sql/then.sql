@@ -47,8 +47,8 @@ CREATE TEMPORARY TABLE then_asset (
     feed text, subject text, kind text, area text, state text, deleted boolean, name text, lat double precision, lon double precision
 );
 CREATE TEMPORARY TABLE then_seen (
-    feed text, subject text, status text, title text, category text, area text, due_at timestamptz, opened_at timestamptz,
-    lat double precision, lon double precision, deleted boolean, first_at timestamptz
+    feed text, subject text, status text, title text, category text, level text, area text, due_at timestamptz, opened_at timestamptz,
+    lat double precision, lon double precision, deleted boolean, first_at timestamptz, shape jsonb
 )
 
 -- name: observations
@@ -96,7 +96,7 @@ UNION ALL SELECT * FROM pg_temp.then_asset
 -- name: seen
 -- Cases as a screen shows them one by one: of `then_case_state` it asks more than a KPI does.
 CREATE TEMPORARY VIEW then_seen_case AS
-SELECT feed, subject, status, title, category, area, due_at, opened_at, lat, lon, deleted, first_at FROM case_state s
+SELECT feed, subject, status, title, category, level, area, due_at, opened_at, lat, lon, deleted, first_at, shape FROM case_state s
 WHERE NOT EXISTS (SELECT FROM pg_temp.then_case_key k WHERE (k.feed, k.subject) = (s.feed, s.subject))
 UNION ALL SELECT * FROM pg_temp.then_seen
 
