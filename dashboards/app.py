@@ -108,6 +108,7 @@ def create(
         Input("map-areas", "data"),
         Input("map-incidents", "data"),
         Input("map-assets", "data"),
+        Input("map-outlines", "data"),
         dash.State("map-spec", "data"),
     )
     _register(hub, context, scenes)

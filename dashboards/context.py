@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dashboards.maps.geometry import shapes
+from dashboards.maps.geometry import extent, shapes
 from dashboards.words import Lang, pick
 from ioc.areas import Areas
 from ioc.config import Config
@@ -58,3 +58,15 @@ class Context:
     def shapes(self) -> dict[str, Any]:
         """The communes' GeoJSON, computed once."""
         return shapes(self.areas, self.config.province.boundaries)
+
+    def extent(self, area: str | None) -> list[float]:
+        """West, south, east, north of a part of the province, or (None) of all of it; computed once for each."""
+        if area is None:
+            return list(self.shapes["bounds"])
+        if area not in self._extents:
+            self._extents[area] = extent(self.shapes, self.parts[area])
+        return self._extents[area]
+
+    @cached_property
+    def _extents(self) -> dict[str, list[float]]:
+        return {}

@@ -9,11 +9,13 @@
   let deck = null;
   let shapes = null;
   let starting = null;
-  let wanted = null; // the newest [areas by scene, incidents, assets, spec]
-  let drawn = [null, null, null, null];
-  let rows = { areas: [], incidents: [], assets: [], marks: [], chips: [] };
+  let wanted = null; // the newest {areas, incidents, assets, outlines: see dashboards/maps/panel.py, spec}
+  let drawn = {}; // what the rows were made of
+  let rows = {}; // layer -> its data; the same object as long as there is nothing new, so that deck leaves the layer alone
   let text = 0; // size of a label, px
   let world = 1; // px around the Earth at the camera's zoom
+  let left = 0; // px to the legend when the camera was set
+  let frame = { left: 0, right: 0 }; // of the map beside its legend, in those px
   let count = 0;
   let fitted = ""; // the size the camera was set for
 
@@ -50,22 +52,165 @@
     });
   }
 
-  function pointRows(points, spec) {
+  // ---- points: columns all the way from the server to the graphics card -----------------------------------------
+
+  function bytes(text) {
+    const raw = atob(text);
+    const out = new Uint8Array(raw.length);
+    for (let i = 0; i < raw.length; i += 1) out[i] = raw.charCodeAt(i);
+    return out;
+  }
+
+  // What one message holds, unpacked once however many scenes draw it.
+  const unpackedOf = new WeakMap();
+  function unpacked(sent) {
+    if (unpackedOf.has(sent)) return unpackedOf.get(sent);
+    const [west, south, east, north] = sent.box;
+    const at = new Uint16Array(bytes(sent.at).buffer);
+    const found = { n: sent.n, lon: new Float32Array(sent.n), lat: new Float32Array(sent.n), style: bytes(sent.style), feed: bytes(sent.feed), feeds: sent.feeds };
+    for (let i = 0; i < sent.n; i += 1) {
+      found.lon[i] = west + (at[2 * i] / 65535) * (east - west);
+      found.lat[i] = south + (at[2 * i + 1] / 65535) * (north - south);
+    }
+    unpackedOf.set(sent, found);
+    return found;
+  }
+
+  // Discs on their way to a layer: room for so many.
+  const discs = (most) => ({ n: 0, at: new Float32Array(2 * most), fill: new Uint8Array(4 * most), line: new Uint8Array(4 * most), radius: new Float32Array(most), width: new Float32Array(most) });
+
+  function put(to, lon, lat, style) {
+    const i = to.n;
+    to.n += 1;
+    to.at[2 * i] = lon;
+    to.at[2 * i + 1] = lat;
+    to.fill.set(style.fill, 4 * i);
+    to.line.set(style.line, 4 * i);
+    to.radius[i] = (style.radius * text) / 100;
+    to.width[i] = (style.width * text) / 100;
+  }
+
+  const dataOf = (to) => ({
+    length: to.n,
+    attributes: {
+      getPosition: { value: to.at, size: 2 }, getFillColor: { value: to.fill, size: 4, normalized: true }, getLineColor: { value: to.line, size: 4, normalized: true },
+      getRadius: { value: to.radius, size: 1 }, getLineWidth: { value: to.width, size: 1 },
+    },
+  });
+
+  // What the scene shows of a layer: discs, marks (what does not work at all is a letter of its own), clusters, heat.
+  function drawnLayer(sent, how, on, spec) {
+    const found = { discs: null, marks: [], clusters: [], heat: [] };
+    const [mode, name] = how || [];
+    if (mode === "points" && sent.points) pointsOf(unpacked(sent.points), on, spec, found);
+    else if (mode === "clusters") clustersOf(sent.clusters[name] || [], spec, found);
+    else if (mode === "heat" && sent.heat[name]) found.heat = heatOf(sent.heat[name], spec);
+    return found;
+  }
+
+  function pointsOf(all, on, spec, found) {
     const [west, south, east, north] = bounds(spec);
     const mine = part();
-    const shown = (points || []).filter(([lon, lat]) => lon >= west && lon <= east && lat >= south && lat <= north && (!mine || mine.some((ring) => inside(ring, lon, lat))));
-    return shown.filter(([, , style]) => !spec.styles[style].text).map(([lon, lat, style, , n]) => {
-      const s = spec.styles[style];
-      const scale = (text / 100) * (n > 1 ? 1 + 0.35 * Math.log2(n) : 1); // a group of points: its area grows slower than its number
-      return { position: [lon, lat], fill: s.fill, line: s.line, radius: s.radius * scale, width: s.width * scale };
+    const mineOf = all.feeds.map((feed) => !on.feeds.length || on.feeds.includes(feed));
+    found.discs = discs(all.n);
+    for (let i = 0; i < all.n; i += 1) {
+      const lon = all.lon[i];
+      const lat = all.lat[i];
+      if (!mineOf[all.feed[i]] || lon < west || lon > east || lat < south || lat > north) continue;
+      if (mine && !mine.some((ring) => inside(ring, lon, lat))) continue;
+      single(lon, lat, spec.styles[all.style[i]], found);
+    }
+  }
+
+  function single(lon, lat, style, found) {
+    if (style.text) found.marks.push({ position: [lon, lat], text: style.text, line: style.line });
+    else put(found.discs, lon, lat, style);
+  }
+
+  // A cluster is its number; how many of them are abnormal stands below it. One alone is a point.
+  function clustersOf(cells, spec, found) {
+    const written = new Intl.NumberFormat(document.documentElement.lang);
+    found.discs = discs(cells.length);
+    for (const [lon, lat, n, abnormal, style] of cells) {
+      if (n === 1) {
+        single(lon, lat, spec.styles[spec.style_names.indexOf(style)], found);
+        continue;
+      }
+      found.clusters.push({ position: [lon, lat], text: written.format(n), fill: [16, 22, 28, 255], line: [240, 244, 248, 255], ink: [240, 244, 248, 255], offset: [0, 0] });
+      if (abnormal) found.clusters.push({ position: [lon, lat], text: written.format(abnormal), fill: [255, 176, 32, 255], line: [16, 20, 26, 255], ink: [16, 20, 26, 255], offset: [0, 1.15 * text] });
+    }
+  }
+
+  function heatOf(heat, spec) {
+    const [width, height] = heat.cell;
+    const classes = heat.edges.length;
+    return heat.cells.map(([column, row, step]) => {
+      const [west, south, east, north] = [(column + 0.04) * width, (row + 0.04) * height, (column + 0.96) * width, (row + 0.96) * height];
+      const shade = classes < 1 ? step : Math.round((step * (spec.heat.length - 1)) / classes);
+      return { polygon: [[west, south], [east, south], [east, north], [west, north]], fill: spec.heat[shade] };
+    });
+  }
+
+  // ---- areas a case concerns: outlined, hatched, with its kind and how grave it is in words -----------------------
+
+  function outlineRows(outlines, spec) {
+    return outlines.map(([geometry, , grave]) => {
+      const look = spec.outlines[grave ? "grave" : "other"];
+      return { type: "Feature", geometry, properties: { line: look.line, width: (look.width * text) / 100 } };
+    });
+  }
+
+  // Where in the country the province lies.
+  function frameRow(spec) {
+    const [west, south, east, north] = spec.bounds;
+    const ring = [[west, south], [east, south], [east, north], [west, north], [west, south]];
+    return { type: "Feature", geometry: { type: "Polygon", coordinates: [ring] }, properties: { line: spec.outlines.other.line, width: 0.07 * text } };
+  }
+
+  function hatchRows(outlines, spec) {
+    if (abroad()) return []; // too small there for more than an outline
+    return outlines.flatMap(([geometry, , grave]) => {
+      const look = spec.outlines[grave ? "grave" : "other"];
+      const polygons = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
+      return polygons.flatMap((rings) => hatch(rings, (look.gap * text) / 100, bounds(spec))).map(([from, to]) => ({ from, to, line: look.hatch, width: (look.hatch_width * text) / 100 }));
+    });
+  }
+
+  // Slanting lines across a polygon, `gap` px apart: by the even-odd rule, so that holes stay free.
+  function hatch(rings, gap, [west, south, east, north]) {
+    const across = ([lon, lat]) => {
+      const [x, y] = [(lon / 360) * world, mercator(lat) * world];
+      return [(x - y) / Math.SQRT2, (x + y) / Math.SQRT2];
+    };
+    const back = (u, v) => {
+      const [x, y] = [(u + v) / Math.SQRT2, (v - u) / Math.SQRT2];
+      return [(x / world) * 360, (360 / Math.PI) * Math.atan(Math.exp((y / world) * 2 * Math.PI)) - 90];
+    };
+    const edges = rings.flatMap((ring) => ring.slice(1).map((corner, i) => [...across(ring[i]), ...across(corner)]));
+    const [first, last] = [across([west, south])[1], across([east, north])[1]]; // what the map looks at
+    const lines = [];
+    for (let v = Math.ceil(first / gap) * gap; v <= last; v += gap) {
+      const met = edges.filter(([, v1, , v2]) => v1 > v !== v2 > v).map(([u1, v1, u2, v2]) => u1 + ((v - v1) * (u2 - u1)) / (v2 - v1)).sort((a, b) => a - b);
+      for (let i = 0; i + 1 < met.length; i += 2) lines.push([back(met[i], v), back(met[i + 1], v)]);
+    }
+    return lines;
+  }
+
+  // The gravest come last; they keep their place, another one that would touch them is told by the legend alone.
+  function noticeRows(outlines, spec, taken) {
+    if (abroad()) return [];
+    const [west, south, east, north] = bounds(spec);
+    // A label stands below its area, which must be seen.
+    const shown = outlines.filter(([, , , , , lon, lat]) => lon >= west && lon <= east && lat >= south && lat <= north);
+    return shown.reverse().flatMap(([, , grave, name, level, lon, lat]) => {
+      const half = Math.max(name.length, level.length) * text * 0.22 + 10;
+      const aside = asideOf(lon, half);
+      const row = { position: [lon, lat], text: `${name}\n${level}`, ink: grave ? [255, 190, 70, 255] : [245, 248, 250, 255], offset: [aside, 1.15 * text] };
+      return claim(taken, [lon + (aside / world) * 360, lat], half, 1.05 * text, 1.15 * text) ? [row] : [];
     });
   }
 
   const landRows = (spec) => [{ type: "Feature", geometry: { type: "Polygon", coordinates: spec.country.land }, properties: { code: "", fill: spec.palette[1] } }];
-  const islandRows = (spec) => spec.country.islands.map((position) => ({ position, fill: spec.palette[4], line: [0, 0, 0, 0], radius: 0.12 * text, width: 0 }));
-
-  // What does not work at all is a letter of its own, not a disc.
-  const markRows = (points, spec) => (points || []).filter(([, , style]) => spec.styles[style].text).map(([lon, lat, style]) => ({ position: [lon, lat], text: spec.styles[style].text, line: spec.styles[style].line }));
   const AQI = ["#00e400", "#ffff00", "#ff7e00", "#ff0000", "#8f3f97", "#7e0023"].map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).concat(255));
   const chipRows = (chips) => chips.map(([lon, lat, number, step]) => ({ position: [lon, lat], text: number, fill: AQI[step], ink: step > 3 ? [255, 255, 255, 255] : [0, 0, 0, 255] }));
 
@@ -86,35 +231,67 @@
     return found;
   }
 
-  // Names come most important first; one that would touch an earlier one is left out.
-  function labelRows(candidates) {
-    const boxes = [];
-    return candidates.filter((row) => {
-      const x = (row.position[0] / 360) * world;
-      const y = mercator(row.position[1]) * world;
-      const half = (row.text.length * text * 0.6) / 2;
-      const free = boxes.every((b) => Math.abs(b.x - x) > b.half + half || Math.abs(b.y - y) > text * 1.15);
-      if (free) boxes.push({ x, y, half });
-      return free;
+  // Take a place on the map, `half` px to each side and `tall` up and down, `down` px below a position; false when it is taken.
+  function claim(taken, position, half, tall, down) {
+    const box = boxAt(position, half, tall, down);
+    const free = taken.every((b) => Math.abs(b.x - box.x) > b.half + half || Math.abs(b.y - box.y) > b.tall + tall);
+    if (free) taken.push(box);
+    return free;
+  }
+
+  const boxAt = ([lon, lat], half, tall, down) => ({ x: (lon / 360) * world, y: mercator(lat) * world - down, half, tall });
+
+  // By how many px what is so wide must move to stand whole on the map, beside the legend.
+  function asideOf(lon, half) {
+    const x = (lon / 360) * world;
+    return Math.max(frame.left + half - x, 0) + Math.min(frame.right - half - x, 0);
+  }
+
+  // Names come most important first; one that would touch what stands there already moves below or above it, or is left out.
+  function labelRows(candidates, taken) {
+    return candidates.flatMap((row) => {
+      const half = row.text.length * text * 0.3;
+      const aside = asideOf(row.position[0], half * 0.9); // the estimate is generous
+      const place = [row.position[0] + (aside / world) * 360, row.position[1]];
+      const down = [0, 1.1 * text, -1.1 * text].find((shift) => claim(taken, place, half, text * 0.575, shift));
+      return down === undefined ? [] : [{ ...row, offset: [aside, down] }];
     });
   }
 
   // Of a part of the province every commune is named; of all of it the main ones.
   function named(main) {
-    if (abroad()) return wanted[3].country.labels;
+    if (abroad()) return wanted.spec.country.labels;
     const codes = (scene() || {}).codes;
     if (!codes) return main;
     const name = document.documentElement.lang === "en" ? "label_en" : "label";
     return shapes.features.map((feature) => feature.properties).filter((of) => codes.includes(of.code)).map((of) => ({ position: of.centre, text: of[name] }));
   }
 
+  // Everything that is written on the map; earlier ones keep later ones away.
+  function writtenRows(spec, outlines, main) {
+    const taken = [
+      ...rows.chips.map((row) => boxAt(row.position, row.text.length * text * 0.22 + 6, text * 0.5, 0)),
+      ...rows.clusters.map((row) => boxAt(row.position, row.text.length * text * 0.24 + 8, text * 0.55, row.offset[1])),
+    ];
+    rows.notices = noticeRows(outlines, spec, taken);
+    rows.labels = labelRows(named(main), taken);
+  }
+
+  const SIZES = { marks: 0.9, chips: 0.72, clusters: 0.78, notices: 0.74, labels: 1 }; // of the text
+
+  // The layers as pydeck wrote them, with their rows. Made here and not by its converter, which copies every row and column.
   function layers(spec) {
-    return spec.deck.layers.map((layer) => {
-      if (layer.id === "labels") return { ...layer, getSize: text, data: labelRows(named(layer.data)) };
-      if (layer.id === "marks") return { ...layer, data: rows.marks, getSize: 0.9 * text };
-      if (layer.id === "chips") return { ...layer, data: rows.chips, getSize: 0.72 * text };
-      return { ...layer, data: rows[layer.id] };
+    return spec.deck.layers.map(({ "@@type": type, ...props }) => {
+      for (const [name, value] of Object.entries(props)) if (typeof value === "string" && value.startsWith("@@=")) props[name] = field(value.slice(3));
+      if (SIZES[props.id]) props.getSize = SIZES[props.id] * text;
+      if (type === "TextLayer" && !rows[props.id].length) props.characterSet = " "; // of no letters no picture can be made
+      return new window.deck[type]({ ...props, data: rows[props.id] });
     });
+  }
+
+  function field(path) {
+    const names = path.split(".");
+    return (row) => names.reduce((found, name) => found[name], row);
   }
 
   const mercator = (lat) => Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / (2 * Math.PI);
@@ -140,11 +317,15 @@
     return edges[0] < edges[2] ? edges : spec.bounds;
   }
 
+  function legendWidth(box) {
+    const legend = [...document.querySelectorAll(".legend-symbols")].find((node) => node.offsetParent);
+    return legend ? Math.max(0, legend.getBoundingClientRect().right - box.left) : 0;
+  }
+
   // All of that in what the legend leaves free, with room for names at the edges.
   function camera(spec) {
     const box = canvasRoot().getBoundingClientRect();
-    const legend = [...document.querySelectorAll(".legend-symbols")].find((node) => node.offsetParent);
-    const taken = legend ? Math.max(0, legend.getBoundingClientRect().right - box.left) : 0;
+    const taken = (left = legendWidth(box));
     const room = { width: box.width - taken - text, height: box.height - 0.8 * text };
     const [west, south, east, north] = bounds(spec);
     const width = (east - west) / 360;
@@ -153,6 +334,7 @@
     const middle = (mercator(north) + mercator(south)) / 2;
     const latitude = (360 / Math.PI) * Math.atan(Math.exp(middle * 2 * Math.PI)) - 90;
     const longitude = (west + east) / 2 - (taken / 2 / world) * 360;
+    frame = { left: (longitude / 360) * world - box.width / 2 + taken, right: (longitude / 360) * world + box.width / 2 };
     measure(spec, latitude);
     return { longitude, latitude, zoom: Math.log2(world / 512), pitch: 0, bearing: 0 };
   }
@@ -160,9 +342,9 @@
   // The scale: the longest round length that takes at most a quarter of the map.
   function measure(spec, latitude) {
     const km = (40075 * Math.cos((latitude * Math.PI) / 180)) / world; // of a pixel
-    const most = canvasRoot().getBoundingClientRect().width * 0.22 * km;
+    const most = Math.max(canvasRoot().getBoundingClientRect().width * 0.22, 4.5 * text) * km; // its words stand within it
     const size = 10 ** Math.floor(Math.log10(most));
-    const length = [5, 2, 1].map((m) => m * size).find((n) => n <= most);
+    const length = [5, 3, 2, 1].map((m) => m * size).find((n) => n <= most);
     const bar = document.getElementById("map-scale");
     bar.textContent = spec.words.scale.replace("{n}", String(length));
     bar.style.width = `${Math.round(length / km)}px`;
@@ -196,57 +378,73 @@
   }
 
   const key = (value) => JSON.stringify(value);
-  const NONE = [];
-
-  // The rows of the feeds the scene draws; the same list for the same rows, so that nothing is drawn twice.
-  const chosen = new Map();
-  function mine(rows, on, spec) {
-    if (!rows || !on.feeds || !on.feeds.length) return rows;
-    const name = on.feeds.join();
-    const kept = chosen.get(name) || {};
-    const last = kept[rows === wanted[1] ? "incidents" : "assets"];
-    if (last && last.from === rows) return last.found;
-    const found = rows.filter((row) => on.feeds.includes(spec.feeds[row[3]]));
-    kept[rows === wanted[1] ? "incidents" : "assets"] = { from: rows, found };
-    chosen.set(name, kept);
-    return found;
-  }
+  const NONE = { points: null, clusters: {}, heat: {} };
+  const NOTHING = [];
 
   function refresh(changedAll) {
-    const [all, allIncidents, allAssets, spec] = wanted;
-    const on = (scene() || {}).map || { incidents: true, assets: true };
-    const found = say(all) || { classes: null, chips: [] };
-    const mode = key([on.view]);
-    const areas = key([found.classes, found.chips, mode]);
-    const incidents = on.incidents ? mine(allIncidents, on, spec) : NONE;
-    const assets = on.assets ? mine(allAssets, on, spec) : NONE;
-    let changed = changedAll || mode !== drawn[3];
+    const { areas, incidents, assets, outlines, spec } = wanted;
+    const on = (scene() || {}).map || { incidents: true, assets: true, feeds: [] };
+    const found = say(areas) || { classes: null, chips: [], draw: {} };
     const size = labelSize();
-    if (size !== text) {
-      text = size;
-      changed = true;
-      drawn = [null, null, null, null];
+    const now = {
+      look: key([on.view, (scene() || {}).codes, size]), areas: key(found.classes), chips: key(found.chips), feeds: key(on.feeds),
+      incidents: on.incidents ? incidents : NONE, assets: on.assets ? assets : NONE, how: key(found.draw), outlines: on.incidents ? outlines : NONE,
+    };
+    const all = changedAll || now.look !== drawn.look;
+    const differs = (...names) => all || names.some((name) => now[name] !== drawn[name]);
+    if (!differs(...Object.keys(now))) return;
+    text = size;
+    // The rows depend on the camera, too: when it has moved, a new one is set by who called.
+    if (differs("areas")) rows.areas = abroad() ? landRows(spec) : areaRows(found.classes, spec);
+    if (differs("chips")) rows.chips = abroad() ? [] : chipRows(found.chips);
+    let { cases, things, shapes: areasOf } = drawn;
+    if (differs("incidents", "how", "feeds")) {
+      cases = drawnLayer(now.incidents, found.draw.incident, on, spec);
+      rows.incidents = dataOf(cases.discs || discs(0));
     }
-    if (drawn[0] !== areas || changedAll) {
-      rows.areas = abroad() ? landRows(spec) : areaRows(found.classes, spec);
-      rows.chips = chipRows(found.chips);
-      changed = true;
+    if (differs("assets", "how", "feeds")) {
+      things = drawnLayer(now.assets, found.draw.asset, on, spec);
+      rows.assets = dataOf(abroad() ? withIslands(things.discs, spec) : things.discs || discs(0));
     }
-    if (drawn[1] !== incidents || changedAll || changed) {
-      rows.incidents = pointRows(incidents, spec);
-      changed = true;
+    if (differs("incidents", "assets", "how", "feeds")) {
+      rows.marks = [...things.marks, ...cases.marks];
+      rows.clusters = things.clusters.length || cases.clusters.length ? [...things.clusters, ...cases.clusters] : NOTHING;
+      rows.heat = [...things.heat, ...cases.heat];
     }
-    if (drawn[2] !== assets || changedAll || changed) {
-      rows.assets = pointRows(assets, spec);
-      rows.marks = markRows(assets, spec);
-      if (abroad()) rows.assets = rows.assets.concat(islandRows(spec));
-      changed = true;
+    if (differs("outlines", "feeds")) {
+      areasOf = now.outlines === NONE ? NOTHING : outlines.filter(([, feed]) => !on.feeds.length || on.feeds.includes(feed));
+      rows.outlines = abroad() ? [frameRow(spec), ...outlineRows(areasOf, spec)] : outlineRows(areasOf, spec);
     }
-    drawn = [areas, incidents, assets, mode];
-    if (!changed) return;
-    if (deck) window.updateDeck({ layers: layers(spec) }, deck);
-    else create(spec);
+    const words = differs("chips", "outlines", "feeds") || rows.clusters !== drawn.clusters;
+    drawn = { ...now, cases, things, shapes: areasOf, clusters: rows.clusters };
+    if (!deck) return create(spec);
+    if (!all && Math.abs(legendWidth(canvasRoot().getBoundingClientRect()) - left) > text) return look(spec); // a line came or went
+    if (words) written(spec);
+    deck.setProps({ layers: layers(spec) });
     count += 1;
+  }
+
+  // Set the camera, and draw anew what depends on it.
+  function look(spec) {
+    const view = camera(spec);
+    refresh(true);
+    deck.setProps({ initialViewState: view });
+  }
+
+  // What stands on the map in px: after the camera was set.
+  function written(spec) {
+    rows.hatch = hatchRows(drawn.shapes, spec);
+    writtenRows(spec, drawn.shapes, spec.deck.layers.find((layer) => layer.id === "labels").data);
+  }
+
+  function withIslands(found, spec) {
+    const to = discs((found ? found.n : 0) + spec.country.islands.length);
+    if (found) {
+      for (const name of ["at", "fill", "line", "radius", "width"]) to[name].set(found[name].subarray(0, (found[name].length / (found.radius.length || 1)) * found.n));
+      to.n = found.n;
+    }
+    for (const [lon, lat] of spec.country.islands) put(to, lon, lat, { fill: spec.palette[4], line: [0, 0, 0, 0], radius: 12, width: 0 });
+    return to;
   }
 
   function create(spec) {
@@ -256,11 +454,10 @@
     const holder = document.createElement("div");
     holder.className = "map-deck";
     canvasRoot().appendChild(holder);
-    deck = window.createDeck({
-      container: holder,
-      jsonInput: { ...spec.deck, initialViewState: camera(spec), layers: layers(spec) },
-      tooltip: false,
-    });
+    deck = window.createDeck({ container: holder, jsonInput: { ...spec.deck, initialViewState: camera(spec), layers: [] }, tooltip: false });
+    written(spec);
+    deck.setProps({ layers: layers(spec) });
+    count += 1;
     const map = document.getElementById("map");
     const started = Date.now();
     (function check() {
@@ -296,9 +493,9 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.ioc = {
-    map(areas, incidents, assets, spec) {
+    map(areas, incidents, assets, outlines, spec) {
       if (!spec || areas === undefined || areas === null) return window.dash_clientside.no_update;
-      wanted = [areas, incidents, assets, spec];
+      wanted = { areas, incidents: incidents || NONE, assets: assets || NONE, outlines: outlines || [], spec };
       say(areas);
       if (!starting) starting = prepare(spec).catch((problem) => refuse(String(problem)));
       starting.then(() => {
@@ -311,15 +508,13 @@
   let looked = ""; // the part of the province the camera was set for
   window.addEventListener("ioc:scene", (event) => {
     if (!wanted || !event.detail.map) return;
-    say(wanted[0]);
+    say(wanted.areas);
     if (!shapes) return;
     requestAnimationFrame(() => {
       const part = key([event.detail.codes, event.detail.map.view]);
       if (!deck || part === looked) return refresh(false);
       looked = part;
-      const view = camera(wanted[3]);
-      refresh(true);
-      deck.setProps({ initialViewState: view });
+      look(wanted.spec);
     });
   });
 
@@ -333,11 +528,9 @@
       const size = Math.round(box.width) + "x" + Math.round(box.height);
       if (size === fitted) return;
       fitted = size;
-      const view = camera(wanted[3]);
-      refresh(true);
-      deck.setProps({ initialViewState: view });
+      look(wanted.spec);
     }, 200);
   }
   const sizes = new ResizeObserver(fit);
-  window.ioc_map = { drawn: () => count, deck: () => deck };
+  window.ioc_map = { drawn: () => count, deck: () => deck, text: () => text };
 })();

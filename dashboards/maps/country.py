@@ -15,6 +15,7 @@ from dash.development.base_component import Component
 from dashboards.words import Lang, say
 
 WEST, SOUTH, EAST, NORTH = 101.6, 6.4, 118.0, 23.8
+BOUNDS = (WEST, SOUTH, EAST, NORTH)
 _SCALE = 20  # units of the drawing in a degree
 
 MAINLAND = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,13 @@ def _rounded(geometry: dict[str, Any]) -> dict[str, Any]:
         return round(node, _DIGITS) if isinstance(node, float) else [walk(child) for child in node]
 
     return {"type": geometry["type"], "coordinates": walk(geometry["coordinates"])}
+
+
+def extent(collection: Mapping[str, Any], codes: Iterable[str]) -> list[float]:
+    """Return west, south, east, north of these communes of the collection; all of it for none."""
+    wanted = set(codes)
+    found = [shape(f["geometry"]) for f in collection["features"] if f["properties"]["code"] in wanted]
+    return [float(edge) for edge in shapely.total_bounds(found)] if found else list(collection["bounds"])
 
 
 def main_communes(areas: Areas) -> list[Area]:

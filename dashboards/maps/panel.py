@@ -1,9 +1,10 @@
 """The map on a screen: its frame, legend and stand-in; and what a snapshot changes of it.
 
 Component ids: `map` (the root), `map-canvas` (JavaScript draws here), `map-legend`, `map-ranking` (shown when WebGL
-is refused), and the stores `map-spec` (once), `map-areas` (per scene: KPI, freshness, classes), `map-incidents`,
-`map-assets`. The hub sends a store only when its content changed. One map serves all scenes; `assets/map.js` draws the
-one whose turn it is and says on the root which KPI that is.
+is refused), and the stores `map-spec` (once), `map-areas` (per scene: KPI, freshness, classes, how points are drawn),
+`map-incidents`, `map-assets` (dashboards/maps/points.py) and `map-outlines` (dashboards/maps/outlines.py). The hub sends a store only
+when its content changed. One map serves all scenes; `assets/map.js` draws the one whose turn it is and says on the root
+which KPI that is.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from dashboards.context import Context
 from dashboards.figures.numbers import clock_time, iso, number, unit_word
 from dashboards.figures.parts import shape, state_chip, to_json
 from dashboards.figures.ranking import ranking
-from dashboards.maps import chips, points
+from dashboards.maps import chips, country, outlines, points
 from dashboards.maps.classes import breaks, class_of, ranges, shade
 from dashboards.maps.country import inset
+from dashboards.maps.points import Columns, Drawn
 from dashboards.maps.spec import spec
 from dashboards.wall.scene import Scene, SceneMap
 from dashboards.words import Lang, known_or, pick, say
@@ -31,7 +33,7 @@ from ioc.live import Point, Props, Snapshot
 def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
     """Return the frame of the map of these scenes (each with a map); `assets/map.js` draws into `map-canvas`."""
     geometry = context.shapes
-    stores = [dcc.Store(id=f"map-{name}") for name in ("areas", "incidents", "assets")]
+    stores = [dcc.Store(id=f"map-{name}") for name in ("areas", "incidents", "assets", "outlines")]
     return html.Section(
         [
             html.Div(id="map-canvas", className="map-canvas"),
@@ -39,7 +41,7 @@ def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
             html.Div(id="map-legend", className="map-legend"),
             inset(lang),
             html.Div([html.Div(id="map-scale", className="map-scale"), html.Div(say("map.north", lang), className="map-north")], className="map-measure", **{"aria-hidden": "true"}),
-            dcc.Store(id="map-spec", data=spec(context.areas, geometry["bounds"], lang) | {"feeds": _feeds(context)}),
+            dcc.Store(id="map-spec", data=spec(context.areas, geometry["bounds"], lang)),
             *stores,
         ],
         id="map",
@@ -54,6 +56,10 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
     legends: list[Component] = []
     rankings: list[Component] = []
     bounds = context.shapes["bounds"]
+    found = points.columns(snapshot.points)
+    drawn: dict[str, list[Drawn]] = {"incident": [], "asset": []}
+    shaped = [p for p in snapshot.points if p.shape is not None]
+    outlined = [p for p in shaped if outlines.touches(p, bounds)]
     for scene in scenes:
         scene_map = _map_of(scene)
         tile = snapshot.tiles.get(scene_map.kpi)
@@ -62,27 +68,57 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
         values = {code: every.get(code) for code in codes}  # a part of the province has classes of its own
         edges = breaks(values.values(), whole=whole_numbers(tile))
         unit, decimals = (tile.unit, tile.decimals) if tile else ("1", 0)
+        mine = _drawn(scene, found, bounds, context)
+        for layer in mine:
+            drawn[layer.layer].append(layer)
         areas[scene.name] = {
             "kpi": scene_map.kpi,
             "state": tile.quality.state if tile else "never",
             "as_of": iso(tile.as_of) if tile else "",
             "label": say("map.label", lang, title=pick(tile.title, lang)) if tile else say("map", lang),
-            "chips": chips.rows(values, [p for p in _asked(scene_map, snapshot) if points.inside(p, bounds)], context.areas) if scene_map.chips else [],
+            "chips": chips.rows(values, _stations(scene_map, snapshot, bounds), context.areas) if scene_map.chips else [],
             "classes": {code: _shade(value, edges) for code, value in values.items()},
+            "draw": {layer.layer: [layer.mode, layer.key] for layer in mine},
         }
-        legends.append(html.Div(_legend(scene_map, tile, values, edges, snapshot, context, lang), className="legend-of", **{"data-for": scene.name}))
+        asked = [p for p in shaped if scene_map.incidents and _of_feed(scene_map, p)]
+        away = sum(not outlines.touches(p, bounds) for p in asked)
+        shapes = [p for p in asked if outlines.touches(p, context.extent(scene.area))]
+        legend = _legend(scene_map, tile, values, edges, _symbols(scene_map, found, mine, shapes, away, bounds, lang), context, snapshot, lang)
+        legends.append(html.Div(legend, className="legend-of", **{"data-for": scene.name}))
         rankings.append(html.Div(ranking(values, context.areas, unit, decimals, lang, most=10), className="ranking-of", **{"data-for": scene.name}))
-    shown = [_map_of(scene) for scene in scenes]
-    order = {feed: i for i, feed in enumerate(_feeds(context))}
-    incidents = points.rows([p for p in snapshot.points if p.layer == "incident"], order, bounds) if any(m.incidents for m in shown) else []
-    assets = points.rows([p for p in snapshot.points if p.layer == "asset"], order, bounds) if any(m.assets for m in shown) else []
     return {
         "map-areas": {"data": areas},
-        "map-incidents": {"data": incidents},
-        "map-assets": {"data": assets},
+        "map-incidents": {"data": points.sets(found, drawn["incident"], bounds)},
+        "map-assets": {"data": points.sets(found, drawn["asset"], bounds)},
+        "map-outlines": {"data": outlines.rows(outlined, bounds, lang)},
         "map-legend": {"children": to_json(legends)},
         "map-ranking": {"children": to_json(rankings)},
     }
+
+
+def _drawn(scene: Scene, found: Columns, bounds: Sequence[float], context: Context) -> list[Drawn]:
+    """Return how the scene draws each of its layers."""
+    scene_map = _map_of(scene)
+    view = country.BOUNDS if scene_map.view == "country" else context.extent(scene.area)
+    look = scene_map.view if scene_map.view == "country" else scene.area or ""
+    out = []
+    layers: tuple[points.Layer, ...] = ("incident", "asset")
+    for layer in layers:
+        if scene_map.incidents if layer == "incident" else scene_map.assets:
+            which = found.of(layer, scene_map.feeds) & found.within(bounds)
+            if scene.area:
+                which &= found.of_areas(context.parts[scene.area])
+            out.append(Drawn(layer, which, points.mode_of(scene_map.points, int(which.sum())), view, tuple(scene_map.feeds), look))
+    return out
+
+
+def _stations(scene_map: SceneMap, snapshot: Snapshot, bounds: Sequence[float]) -> list[Point]:
+    """Return the assets beside which chips are written."""
+    return [p for p in snapshot.points if p.layer == "asset" and _of_feed(scene_map, p) and points.inside(p.lon, p.lat, bounds)]
+
+
+def _of_feed(scene_map: SceneMap, point: Point) -> bool:
+    return not scene_map.feeds or point.feed in scene_map.feeds
 
 
 def _map_of(scene: Scene) -> SceneMap:
@@ -95,13 +131,10 @@ def _shade(value: float | None, edges: list[float]) -> int | None:
     return None if found is None else shade(found, len(edges) + 1)
 
 
-def _feeds(context: Context) -> list[str]:
-    return [feed.feed for feed in context.config.feeds]
-
-
 def _legend(
-    scene_map: SceneMap, tile: Tile | None, values: Mapping[str, float | None], edges: list[float], snapshot: Snapshot, context: Context, lang: Lang
-) -> list[Component]:
+    scene_map: SceneMap, tile: Tile | None, values: Mapping[str, float | None], edges: list[float], symbols: list[Component], context: Context,
+    snapshot: Snapshot, lang: Lang,
+) -> list[Component]:  # fmt: skip
     """The map's name with its freshness above, classes and symbols beside it."""
     side: list[Component] = []
     head: list[Component] = []
@@ -111,7 +144,7 @@ def _legend(
     if scene_map.chips and tile is not None:
         seen = sorted({chips.aqi_class(value) for value in values.values() if value is not None}, reverse=True)
         side.append(html.Div([html.Div([html.Span(className=f"aqi aqi-{i}"), html.Span(say(f"aqi.{i}", lang))], className="legend-step") for i in seen]))
-    side.append(html.Div(_symbols(scene_map, snapshot, context.shapes["bounds"], lang), className="legend-symbols"))
+    side.append(html.Div(symbols, className="legend-symbols"))
     note = [html.Div(say("map.approximate", lang), className="legend-note")] if context.shapes["approximate"] else []
     return [html.Div(head, className="legend-title"), html.Div(side, className="legend-side"), *note]
 
@@ -153,33 +186,63 @@ def whole_numbers(tile: Tile | None) -> bool:
     return tile is None or tile.unit.startswith("{") or (tile.unit == "1" and tile.decimals == 0)
 
 
-def _asked(scene_map: SceneMap, snapshot: Snapshot) -> list[Point]:
-    """Return the points this scene's map is to draw, wherever they lie."""
-    return [p for p in snapshot.points if (not scene_map.feeds or p.feed in scene_map.feeds) and (scene_map.incidents if p.layer == "incident" else scene_map.assets)]
-
-
-def _symbols(scene_map: SceneMap, snapshot: Snapshot, bounds: Sequence[float], lang: Lang) -> list[Component]:
+def _symbols(
+    scene_map: SceneMap, found: Columns, drawn: Sequence[Drawn], shapes: Sequence[Point], away: int, bounds: Sequence[float], lang: Lang
+) -> list[Component]:
+    """A line a symbol that is on this scene's map, and what is not on it."""
     out: list[Component] = []
-    mine = _asked(scene_map, snapshot)
-    styles = {points.style(p) for p in mine}
-    if scene_map.incidents:
-        out.append(html.Div([shape("map-open"), html.Span(say("map.incident", lang))]))
-        out.append(html.Div([shape("map-overdue"), html.Span(say("map.overdue", lang))]))
-    if scene_map.assets:
-        kinds = {p.category for p in mine if p.layer == "asset" and p.category != "vehicle"}
-        only = kinds.pop() if len(kinds) == 1 else ""
-        out.append(html.Div([shape("map-asset"), html.Span(known_or(f"kind.{only}", lang, say("map.asset", lang)))]))
-        if "asset_off" in styles:
-            out.append(html.Div([shape("map-off"), html.Span(say("map.camera_off" if only == "camera" else "map.asset_off", lang))]))
-        if "asset_down" in styles:
-            out.append(html.Div([shape("map-down"), html.Span(say("map.asset_down", lang))]))
-    if "vehicle" in styles:
-        out.append(html.Div([shape("map-vehicle"), html.Span(say("map.vehicle", lang))]))
-    inside = [p for p in mine if points.inside(p, bounds)]
-    for layer in ("incident", "asset"):
-        total = sum(p.layer == layer for p in inside)
-        if total > points.MAX_POINTS:
-            out.append(html.Div(say("map.grouped", lang, all=number(total, lang, 0))))
-    if outside := len(mine) - len(inside):
+    for layer in drawn:
+        if layer.mode == "heat":
+            out += _heat(found, layer, lang)
+        elif layer.layer == "asset":
+            out += _assets(found, layer, lang)
+        elif layer.n or not shapes:
+            out += _incidents(layer, lang)
+        if layer.mode == "clusters":
+            out.append(html.Div([html.Span("n", className="map-cluster"), html.Span(say("map.grouped", lang, all=number(layer.n, lang, 0)))]))
+    if shapes:
+        out.append(_outlined(shapes, lang))
+    if outside := _outside(scene_map, found, away, bounds):
         out.append(html.Div(say("map.outside", lang, n=number(outside, lang, 0)), **{"data-outside": str(outside)}))
     return out
+
+
+def _outlined(shapes: Sequence[Point], lang: Lang) -> Component:
+    """One line, for there is no room for more: how many areas there are, how many of them are grave. Each says its own level on the map."""
+    grave = sum(outlines.gravity(p.level) >= outlines.GRAVE for p in shapes)
+    n = f"{number(grave, lang, 0)}/{number(len(shapes), lang, 0)}" if 0 < grave < len(shapes) else number(len(shapes), lang, 0)
+    symbol, words = ("map-outline-grave", "map.outline_grave") if grave else ("map-outline", "map.outline")
+    return html.Div([shape(symbol), html.Span(say(words, lang, n=n))], **{"data-grave": str(grave)})
+
+
+def _outside(scene_map: SceneMap, found: Columns, away: int, bounds: Sequence[float]) -> int:
+    """Return how many of the scene's points, and (`away`) shapes, lie outside the province, wherever they are."""
+    layers: tuple[tuple[points.Layer, bool], ...] = (("incident", scene_map.incidents), ("asset", scene_map.assets))
+    return away + sum(int((found.of(layer, scene_map.feeds) & ~found.within(bounds)).sum()) for layer, asked in layers if asked)
+
+
+def _incidents(layer: Drawn, lang: Lang) -> list[Component]:
+    bad = [html.Span("n", className="map-cluster map-cluster-bad")] if layer.mode == "clusters" else []
+    return [html.Div([shape("map-open"), html.Span(say("map.incident", lang))]), html.Div([shape("map-overdue"), *bad, html.Span(say("map.overdue", lang))])]
+
+
+def _assets(found: Columns, layer: Drawn, lang: Lang) -> list[Component]:
+    styles = {points.STYLES[i] for i in set(found.style[layer.which].tolist())}
+    kinds = {found.kinds[i] for i in set(found.kind[layer.which].tolist())} - {"vehicle"}
+    only = kinds.pop() if len(kinds) == 1 else ""
+    out = [html.Div([shape("map-asset"), html.Span(known_or(f"kind.{only}", lang, say("map.asset", lang)))])]
+    bad = [html.Span("n", className="map-cluster map-cluster-bad")] if layer.mode == "clusters" else []
+    if "asset_off" in styles:
+        out.append(html.Div([shape("map-off"), *bad, html.Span(say("map.camera_off" if only == "camera" else "map.asset_off", lang))]))
+    if "asset_down" in styles:
+        out.append(html.Div([shape("map-down"), *bad, html.Span(say("map.asset_down", lang))]))
+    if "vehicle" in styles:
+        out.append(html.Div([shape("map-vehicle"), html.Span(say("map.vehicle", lang))]))
+    return out
+
+
+def _heat(found: Columns, layer: Drawn, lang: Lang) -> list[Component]:
+    edges = points.heat(found, layer.which, layer.view)["edges"]
+    steps = ranges(edges, whole=True)
+    lines = [html.Div([html.Span(className=f"swatch heat-{shade(i, len(steps))}"), html.Span(say("map.in_cell", lang, n=_range(low, high, 1, 0, lang)))]) for i, (low, high) in enumerate(steps)]
+    return [html.Div(say("map.grouped", lang, all=number(layer.n, lang, 0))), *lines[::-1]] if layer.n else []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pydeck as pdk
 
-from dashboards.maps import country
+from dashboards.maps import country, points
 from dashboards.maps.geometry import main_communes
 from dashboards.words import Lang, say
 from ioc.areas import Areas
@@ -17,6 +17,12 @@ PALETTE: list[list[int]] = [[38, 50, 62, 255], [58, 82, 104, 255], [84, 118, 148
 NO_DATA = [24, 30, 37, 255]
 MAX_LABEL = 24  # characters of a commune's name on the map; the longest of the country today has 19
 _LINE = [14, 19, 25, 255]
+# An area a case concerns: outlined and hatched, heavier where it is grave. Widths in hundredths of the text size.
+OUTLINES: dict[str, dict[str, Any]] = {
+    "grave": {"line": [255, 176, 32, 255], "width": 14, "hatch": [255, 176, 32, 170], "hatch_width": 6, "gap": 55},
+    "other": {"line": [240, 244, 248, 255], "width": 8, "hatch": [240, 244, 248, 110], "hatch_width": 4, "gap": 90},
+}
+HEAT: list[list[int]] = [[245, 248, 250, alpha] for alpha in (45, 90, 140, 190, 240)]
 _SHARP = {"sdf": True, "fontSize": 64, "buffer": 12, "smoothing": 0.2}
 
 # open is a ring, overdue a full disc: told apart without colour. Radius in hundredths of the text size.
@@ -39,6 +45,14 @@ def spec(areas: Areas, bounds: list[float], lang: Lang) -> dict[str, Any]:
             "GeoJsonLayer", [], id="areas", filled=True, stroked=True, get_fill_color="properties.fill",
             get_line_color=_LINE, line_width_units=word("pixels"), get_line_width=1.5,
         ),
+        pdk.Layer("SolidPolygonLayer", [], id="heat", get_polygon="polygon", get_fill_color="fill"),
+        pdk.Layer(
+            "LineLayer", [], id="hatch", get_source_position="from", get_target_position="to", get_color="line", get_width="width", width_units=word("pixels"),
+        ),
+        pdk.Layer(
+            "GeoJsonLayer", [], id="outlines", filled=False, stroked=True, get_line_color="properties.line", get_line_width="properties.width",
+            line_width_units=word("pixels"), line_joint_rounded=True,
+        ),
         _points("assets"),
         pdk.Layer(
             "TextLayer", [], id="marks", get_position="position", get_text="text", get_size=24, size_units=word("pixels"), get_color="line",
@@ -50,7 +64,19 @@ def spec(areas: Areas, bounds: list[float], lang: Lang) -> dict[str, Any]:
             "TextLayer", _labels(areas, lang), id="labels", get_position="position", get_text="text", get_size=24,
             size_units=word("pixels"), get_color=[245, 248, 250, 255], character_set=word("auto"), font_family=word("Noto Sans Variable, sans-serif"),
             font_weight=600, outline_width=6, outline_color=[10, 14, 18, 255], font_settings=_SHARP,
-            get_text_anchor=word("middle"), get_alignment_baseline=word("center"),
+            get_text_anchor=word("middle"), get_alignment_baseline=word("center"), get_pixel_offset="offset",
+        ),
+        pdk.Layer(
+            "TextLayer", [], id="clusters", get_position="position", get_text="text", get_size=24, size_units=word("pixels"), get_color="ink",
+            character_set=word("0123456789.,"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=700, background=True,
+            get_background_color="fill", get_border_color="line", get_border_width=2, background_padding=[8, 2], background_border_radius=8,
+            get_text_anchor=word("middle"), get_alignment_baseline=word("center"), get_pixel_offset="offset",
+        ),
+        pdk.Layer(
+            "TextLayer", [], id="notices", get_position="position", get_text="text", get_size=24, size_units=word("pixels"), get_color="ink",
+            character_set=word("auto"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=600, background=True,
+            get_background_color=[10, 14, 18, 225], get_border_color="ink", get_border_width=2, background_padding=[8, 4], line_height=1.2,
+            get_text_anchor=word("middle"), get_alignment_baseline=word("center"), get_pixel_offset="offset",
         ),
         pdk.Layer(
             "TextLayer", [], id="chips", get_position="position", get_text="text", get_size=24, size_units=word("pixels"), get_color="ink",
@@ -69,7 +95,10 @@ def spec(areas: Areas, bounds: list[float], lang: Lang) -> dict[str, Any]:
         "bounds": bounds,
         "palette": PALETTE,
         "no_data": NO_DATA,
-        "styles": STYLES,
+        "styles": [STYLES[name] for name in points.STYLES],
+        "style_names": list(points.STYLES),
+        "outlines": OUTLINES,
+        "heat": HEAT,
         "country": country.shapes(lang),
         "words": {"north": say("map.north", lang), "scale": say("map.scale", lang)},
         "url": "/map/areas.json",

@@ -28,6 +28,9 @@ class SceneMap(_Model):
     assets: bool = Field(True, description="Draw facilities and schools.")
     feeds: list[str] = Field(default_factory=list, description="Draw only cases and assets of these feeds; without it, of all.")
     chips: Literal["vn_aqi"] | None = Field(None, description="Write the KPI's value of each commune on a chip in the colours of VN_AQI (QĐ 1459/QĐ-TCMT).")
+    points: Literal["auto", "points", "clusters", "heat"] = Field(
+        "auto", description="Draw places one by one (points), neighbours as a number (clusters), or how many lie where (heat); auto: points up to 2,000 of a kind, else clusters."
+    )
     view: Literal["area", "country"] = Field("area", description="What the map looks at: the scene's area (the province without one), or the country.")
 
 

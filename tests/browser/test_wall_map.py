@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Page, expect
 
+from ioc.live import Point
 from tests.browser import province
 from tests.browser.conftest import OpenPage
 from tests.browser.screens import Screens
 from tests.browser.test_screens import drawn
-from tests.unit.test_dashboards_map import flood
+from tests.unit.test_dashboards_map import RING, flood, warned
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -28,7 +31,8 @@ async ([bytes, x, y, w, h]) => {
   return n;
 }
 """
-RADII = "window.ioc_map.deck().props.layers.find((l) => l.id === 'incidents').props.data.map((r) => r.radius)"
+LAYER = "window.ioc_map.deck().props.layers.find((l) => l.id === '{}').props.data"
+TEXTS = LAYER + ".map((row) => row.text)"
 CORNER = "n => { const b = n.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; }"
 
 
@@ -66,16 +70,73 @@ def test_the_country_covers_neither_legend_nor_note(screens: Screens, open_page:
             assert left - 1 <= a and c <= right + 1 and top <= b and d <= bottom, (width, name.inner_text())
 
 
-def test_a_hundred_thousand_points_are_drawn_as_groups(screens: Screens, open_page: OpenPage) -> None:
-    page = drawn(open_page("/wall/overview"))
+def shown(screens: Screens, page: Page, points: list[Point], seq: int = 2) -> None:
+    """Bring these points, and nothing else, to the map; return when they are drawn."""
     before = page.evaluate("window.ioc_map.drawn()")
-    single = page.evaluate(RADII)
-    screens.show(province.snapshot(2, points=flood(100_000)))
+    screens.show(province.snapshot(seq, points=points))
     page.wait_for_function(f"window.ioc_map.drawn() > {before}", timeout=40_000)
-    many = page.evaluate(RADII)
-    assert 100 < len(many) <= 600
-    assert min(many) > max(single)  # a group is larger than one
-    expect(page.locator(".legend-symbols").filter(visible=True)).to_contain_text("gộp 100.000 điểm")
+
+
+def test_a_hundred_thousand_points_are_drawn_as_clusters_with_their_numbers(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall/overview"))
+    shown(screens, page, flood(100_000))
+    numbers = [int(text.replace(".", "")) for text in page.evaluate(TEXTS.format("clusters"))]
+    alone = page.evaluate(LAYER.format("incidents") + ".length")
+    assert 12 < len(numbers) < 100
+    all_of_them = sum(numbers) + alone
+    assert 110_000 - 20 <= all_of_them <= 110_000  # the overdue stand once more below the number they are in
+    expect(page.locator(".legend-symbols").filter(visible=True)).to_contain_text("100.000 điểm")
+
+
+def test_points_one_by_one_and_heat_are_drawn_where_a_scene_asks_for_them(chrome: Browser, tmp_path: Path) -> None:
+    scenes = tmp_path / "scenes"
+    scenes.mkdir()
+    for mode in ("points", "heat"):
+        (scenes / f"{mode}.yaml").write_text(f"title: {{vi: A, en: A}}\ntiles: [incidents_open]\nmap: {{kpi: incidents_open, assets: false, points: {mode}}}\nticker: 0\n", "utf-8")
+    config = province.config()
+    server = Screens(config.model_copy(update={"scenes": config.scenes.model_copy(update={"folder": scenes, "use": ["points", "heat"]})})).start()
+    server.snapshot = province.snapshot(points=flood(20_000))
+    try:
+        page = chrome.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(server.url + "/wall")
+        page.wait_for_function("window.ioc_map && window.ioc_map.drawn() > 0", timeout=30_000)
+        assert page.evaluate(LAYER.format("incidents") + ".length") == 20_000
+        page.evaluate("window.ioc_scenes.show('heat')")
+        page.wait_for_function(LAYER.format("heat") + ".length > 200")
+        assert page.evaluate(LAYER.format("incidents") + ".length") == 0
+        expect(page.locator(".legend-symbols").filter(visible=True)).to_contain_text("20.000 điểm")
+        page.close()
+    finally:
+        server.stop()
+
+
+def test_a_warning_is_an_outlined_hatched_area_with_its_words_until_it_is_over(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall/warnings"))
+    shown(screens, page, [warned("severe"), warned("minor", shape={"type": "Polygon", "coordinates": [[[x - 0.4, y + 0.5] for x, y in RING]]}, lon=105.425, lat=22.1)])
+    assert page.evaluate(TEXTS.format("notices")) == ["Mưa lớn, ngập úng\nnghiêm trọng", "Mưa lớn, ngập úng\nnhẹ"]
+    assert page.evaluate(LAYER.format("outlines") + ".map((row) => row.properties.width)")[1] > page.evaluate(LAYER.format("outlines") + ".map((row) => row.properties.width)")[0]
+    lines = page.evaluate(LAYER.format("hatch"))
+    assert len(lines) > 10
+    west, south, east, north = 105.29, 21.49, 105.96, 22.21
+    assert all(west < lon < east and south < lat < north for line in lines for lon, lat in (line["from"], line["to"]))
+    expect(page.locator(".legend-symbols").filter(visible=True)).to_contain_text("nghiêm trọng: 1/2")
+    shown(screens, page, [], 3)
+    assert page.evaluate(LAYER.format("outlines") + ".length + " + LAYER.format("hatch") + ".length + " + LAYER.format("notices") + ".length") == 0
+
+
+def test_a_name_makes_way_for_a_chip_and_a_warning(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall/environment"))
+    page.wait_for_function(LAYER.format("chips") + ".length > 5")
+    boxes = page.evaluate(f"""() => {{
+      const view = window.ioc_map.deck().viewManager.getViewports()[0], size = window.ioc_map.text();
+      const box = (row, share) => {{ const [x, y] = view.project(row.position); const half = row.text.length * size * 0.27 * share;
+        const [right, down] = row.offset || [0, 0]; return [x + right - half, y + down - size * share * 0.45, x + right + half, y + down + size * share * 0.45]; }};
+      return [{LAYER.format("labels")}.map((row) => box(row, 1)), {LAYER.format("chips")}.map((row) => box(row, 0.72))];
+    }}""")
+    labels, chips = boxes
+    assert len(labels) >= 4
+    for a in labels:
+        assert all(a[0] >= b[2] or a[2] <= b[0] or a[1] >= b[3] or a[3] <= b[1] for b in chips), a
 
 
 def test_places_that_cannot_be_are_counted_and_not_drawn(screens: Screens, open_page: OpenPage) -> None:
@@ -87,4 +148,4 @@ def test_places_that_cannot_be_are_counted_and_not_drawn(screens: Screens, open_
     screens.show(msgspec.structs.replace(shot, points=[*lost, *shot.points[:5]]))
     page.wait_for_function(f"window.ioc_map.drawn() > {before}")
     expect(page.locator(".legend-symbols").filter(visible=True)).to_contain_text("2 ngoài tỉnh")
-    assert page.evaluate("window.ioc_map.deck().props.layers.find((l) => l.id === 'incidents').props.data.every((r) => r.position[0] > 104)")
+    assert page.evaluate(LAYER.format("incidents") + ".length") == 5

@@ -15,7 +15,7 @@ from shapely.geometry import Point as Place
 from shapely.geometry import Polygon, mapping, shape
 
 from dashboards.context import Context
-from dashboards.maps import country, panel, points
+from dashboards.maps import country, outlines, panel, points
 from dashboards.maps.classes import breaks, class_of, nice, ranges, shade
 from dashboards.maps.geometry import MAX_VERTICES, cells, main_communes, shapes
 from dashboards.maps.spec import shortened, spec
@@ -29,8 +29,14 @@ AREAS = province.AREAS
 CONTEXT = Context(province.config(), AREAS, province.catalogue(), "1")
 
 
-def with_map(kpi: str, *, assets: bool = True, name: str = "one") -> Scene:
-    return Scene(name=name, title=Words(vi="Một", en="One"), tiles=[kpi], map=SceneMap(kpi=kpi, assets=assets))
+def with_map(kpi: str, *, assets: bool = True, name: str = "one", area: str | None = None, **changes: Any) -> Scene:
+    return Scene(name=name, title=Words(vi="Một", en="One"), tiles=[kpi], area=area, map=SceneMap(kpi=kpi, assets=assets, **changes))
+
+
+def drawn(points_of: list[Point] | None = None, layer: str = "incidents", **changes: Any) -> Any:
+    """Return what a layer of a map of reports is sent."""
+    shot = province.snapshot() if points_of is None else msgspec.structs.replace(province.snapshot(), points=points_of)
+    return panel.props([with_map("incidents_open", **changes)], shot, CONTEXT, "vi")[f"map-{layer}"]["data"]
 
 
 def test_it_gives_every_commune_a_cell_around_its_own_centroid() -> None:
@@ -115,12 +121,13 @@ def test_it_puts_a_value_in_the_class_its_legend_names() -> None:
 
 def test_it_sends_the_deck_once_and_then_only_rows() -> None:
     drawn = spec(AREAS, [105.0, 21.0, 106.0, 22.0], "vi")
-    assert [layer["id"] for layer in drawn["deck"]["layers"]] == ["areas", "assets", "marks", "incidents", "labels", "chips"]
+    assert [layer["id"] for layer in drawn["deck"]["layers"]] == ["areas", "heat", "hatch", "outlines", "assets", "marks", "incidents", "labels", "clusters", "notices", "chips"]
     assert "http" not in json.dumps(drawn)
     props = panel.props([with_map(kpi="incidents_open")], province.snapshot(), CONTEXT, "vi")
     assert len(props["map-areas"]["data"]["one"]["classes"]) == 92
-    assert len(props["map-incidents"]["data"]) == 214
-    assert {row[2] for row in props["map-incidents"]["data"]} == {"open", "overdue"}
+    sent = props["map-incidents"]["data"]["points"]
+    assert sent["n"] == 214 == len(points.unpacked(sent))
+    assert {style for _, _, style, _ in points.unpacked(sent)} == {"open", "overdue"}
     assert "coordinates" not in json.dumps(props)
     assert json.dumps(props)  # everything can be sent
 
@@ -143,30 +150,110 @@ def flood(n: int, **changes: Any) -> list[Point]:
 
 
 def test_it_draws_abnormal_points_last() -> None:
-    rows = panel.props([with_map(kpi="incidents_open", assets=False)], province.snapshot(), CONTEXT, "vi")["map-incidents"]["data"]
+    rows = points.unpacked(drawn(assets=False)["points"])
     assert rows[-1][2] == "overdue" and rows[0][2] == "open"
-    assert all(len(row) == 4 for row in rows)
 
 
-def test_it_groups_a_hundred_thousand_points_and_loses_none() -> None:
+def test_a_point_comes_out_of_its_bytes_within_two_metres() -> None:
+    told = {(p.lon, p.lat) for p in province.snapshot().points if p.layer == "incident"}
+    for lon, lat, _, feed in points.unpacked(drawn()["points"]):
+        assert feed == "incident-reports"
+        assert min(abs(lon - x) + abs(lat - y) for x, y in told) < 4e-5  # degrees
+
+
+def test_it_draws_a_hundred_thousand_points_as_clusters_and_loses_none() -> None:
     many = flood(100_000)
     props = panel.props([with_map(kpi="incidents_open", assets=False)], msgspec.structs.replace(province.snapshot(), points=many), CONTEXT, "vi")
-    rows = props["map-incidents"]["data"]
-    assert 100 < len(rows) <= points.GROUPS
-    assert sum(row[4] for row in rows) == 100_000
-    assert sum(row[4] for row in rows if row[2] == "overdue") == 10_000
-    assert rows[-1][2] == "overdue" and rows[0][2] == "open"
+    sent = props["map-incidents"]["data"]
+    assert sent["points"] is None
+    (rows,) = sent["clusters"].values()
+    assert 12 < len(rows) <= (points.CLUSTERS + 1) ** 2
+    assert sum(row[2] for row in rows) == 100_000
+    assert sum(row[3] for row in rows) == 10_000  # overdue
     west, south, east, north = CONTEXT.shapes["bounds"]
     assert all(west <= lon <= east and south <= lat <= north for lon, lat, *_ in rows)
-    assert "gộp 100.000 điểm" in str(props["map-legend"])
-    assert props["map-assets"]["data"] == []
-    assert len(json.dumps(rows)) < 120_000  # what a refresh sends
+    assert "'100.000 điểm'" in str(props["map-legend"])
+    assert props["map-assets"]["data"] == {"points": None, "clusters": {}, "heat": {}}
+    assert len(json.dumps(sent)) < 10_000  # what a refresh sends
 
 
-def test_groups_keep_their_feed_so_that_a_scene_can_choose() -> None:
-    other = flood(3000, feed="other")
-    rows = points.rows([*flood(3000), *other], {"incident-reports": 4, "other": 9}, CONTEXT.shapes["bounds"])
-    assert sum(row[4] for row in rows if row[3] == 9) == 3000
+def test_a_scene_may_draw_a_hundred_thousand_points_one_by_one_in_seven_bytes_each() -> None:
+    sent = drawn(flood(100_000), assets=False, points="points")
+    assert sent["points"]["n"] == 100_000 and not sent["clusters"]
+    assert len(json.dumps(sent)) < 100_000 * 7 * 4 / 3
+
+
+def test_clusters_are_finer_where_the_map_looks_closer() -> None:
+    many = flood(30_000)
+    far, near = (next(iter(drawn(many, assets=False, points="clusters", **where)["clusters"].values())) for where in ({"view": "country"}, {}))
+    assert len(far) < 3 < 12 < len(near)
+    assert sum(row[2] for row in far) == 30_000 == sum(row[2] for row in near)
+    codes = CONTEXT.parts["song-cong"]
+    here = [msgspec.structs.replace(p, area=codes[i % len(codes)]) if i % 3 == 0 else p for i, p in enumerate(many)]
+    (part,) = drawn(here, assets=False, points="clusters", area="song-cong")["clusters"].values()
+    assert sum(row[2] for row in part) == 10_000
+
+
+def test_one_alone_in_its_cell_stays_a_point() -> None:
+    one = next(p for p in province.snapshot().points if p.state == "overdue")
+    ((_, _, n, abnormal, style),) = next(iter(drawn([one], points="clusters")["clusters"].values()))
+    assert (n, abnormal, style) == (1, 1, "overdue")
+
+
+def test_heat_counts_every_point_in_some_cell_and_the_legend_says_how_many() -> None:
+    many = flood(20_000)
+    shot = msgspec.structs.replace(province.snapshot(), points=many)
+    props = panel.props([with_map("incidents_open", assets=False, points="heat")], shot, CONTEXT, "vi")
+    (heat,) = props["map-incidents"]["data"]["heat"].values()
+    assert len({(column, row) for column, row, _ in heat["cells"]}) == len(heat["cells"]) > 200
+    assert {step for _, _, step in heat["cells"]} <= set(range(len(heat["edges"]) + 1))
+    assert "20.000 điểm" in str(props["map-legend"])
+    width, height = heat["cell"]
+    assert 1.0 < width / height < 1.12  # square on the screen, at 21 degrees north
+
+
+def test_scenes_share_what_they_draw_alike() -> None:
+    many = flood(3000)
+    scenes = [with_map("incidents_open", name=name, feeds=feeds) for name, feeds in (("one", []), ("two", []), ("three", ["incident-reports"]), ("four", ["other"]))]
+    props = panel.props(scenes, msgspec.structs.replace(province.snapshot(), points=many), CONTEXT, "vi")
+    assert len(props["map-incidents"]["data"]["clusters"]) == 2  # of all feeds, and of that one
+    draw = {name: of["draw"]["incident"] for name, of in props["map-areas"]["data"].items()}
+    assert draw["one"] == draw["two"] != draw["three"]
+    assert draw["four"][0] == "points" and props["map-incidents"]["data"]["points"]["n"] == 0
+
+
+RING = [[105.7, 21.5], [105.95, 21.5], [105.95, 21.7], [105.7, 21.7], [105.7, 21.5]]
+
+
+def warned(level: str = "severe", **changes: Any) -> Point:
+    """Return a warning in force with its area."""
+    base = Point("incident", "warnings", f"w-{level}", "Mưa lớn, ngập úng", "met", "open", "05443", 21.6, 105.825, None, level, {"type": "Polygon", "coordinates": [RING]})
+    return msgspec.structs.replace(base, **changes)
+
+
+def test_an_area_is_sent_with_its_words_the_gravest_last_and_not_as_a_point() -> None:
+    shot = msgspec.structs.replace(province.snapshot(), points=[warned("extreme"), warned("minor"), warned("whatever")])
+    props = panel.props([with_map("incidents_open")], shot, CONTEXT, "vi")
+    rows = props["map-outlines"]["data"]
+    assert [(row[2], row[4]) for row in rows] == [(False, "chưa rõ mức"), (False, "nhẹ"), (True, "cực kỳ nghiêm trọng")]
+    assert props["map-incidents"]["data"]["points"]["n"] == 0
+    assert "nghiêm trọng: 1/3" in str(props["map-legend"])
+    assert "vùng: 1" in str(panel.props([with_map("incidents_open")], msgspec.structs.replace(shot, points=[warned("minor")]), CONTEXT, "vi")["map-legend"])
+
+
+def test_an_area_far_away_is_counted_and_not_drawn_and_one_that_reaches_in_is_named_inside() -> None:
+    away = warned(shape={"type": "MultiPolygon", "coordinates": [[[[x + 3, y - 8] for x, y in RING]]]}, lon=108.8, lat=13.6)
+    wide = warned("moderate", shape={"type": "Polygon", "coordinates": [[[100, 15], [110, 15], [110, 23], [100, 23], [100, 15]]]}, lon=105.0, lat=19.0)
+    props = panel.props([with_map("incidents_open")], msgspec.structs.replace(province.snapshot(), points=[away, wide]), CONTEXT, "vi")
+    ((_, _, _, _, level, lon, lat),) = props["map-outlines"]["data"]
+    assert level == "trung bình" and points.inside(lon, lat, CONTEXT.shapes["bounds"])
+    assert "1 ngoài tỉnh" in str(props["map-legend"])
+
+
+def test_a_scene_of_other_feeds_does_not_speak_of_an_area() -> None:
+    shot = msgspec.structs.replace(province.snapshot(), points=[warned()])
+    assert "nghiêm trọng" not in str(panel.props([with_map("incidents_open", feeds=["health"])], shot, CONTEXT, "vi")["map-legend"])
+    assert outlines.level_word("severe", "en") == "severe"
 
 
 @pytest.mark.parametrize(("lon", "lat"), [(0.0, 0.0), (21.6, 105.8), (106.7, 10.8)])
@@ -174,7 +261,7 @@ def test_it_does_not_draw_a_point_outside_the_province_but_counts_it(lon: float,
     shot = province.snapshot()
     lost = msgspec.structs.replace(next(p for p in shot.points if p.layer == "incident"), lon=lon, lat=lat)
     props = panel.props([with_map(kpi="incidents_open")], msgspec.structs.replace(shot, points=[*shot.points, lost]), CONTEXT, "vi")
-    assert len(props["map-incidents"]["data"]) == 214
+    assert props["map-incidents"]["data"]["points"]["n"] == 214
     assert "1 ngoài tỉnh" in str(props["map-legend"])
     assert "ngoài tỉnh" not in str(panel.props([with_map(kpi="incidents_open")], shot, CONTEXT, "vi")["map-legend"])
 
@@ -184,7 +271,7 @@ def test_it_draws_vehicles_apart_from_facilities_and_names_them() -> None:
     asset = next(p for p in shot.points if p.layer == "asset")
     vehicles = [msgspec.structs.replace(asset, category="vehicle", state=state) for state in ("ok", "down")]
     props = panel.props([with_map(kpi="incidents_open")], msgspec.structs.replace(shot, points=vehicles), CONTEXT, "vi")
-    assert [row[2] for row in props["map-assets"]["data"]] == ["vehicle", "asset_down"]
+    assert [style for _, _, style, _ in points.unpacked(props["map-assets"]["data"]["points"])] == ["vehicle", "asset_down"]
     assert "phương tiện" in str(props["map-legend"])
 
 
