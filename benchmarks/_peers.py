@@ -193,7 +193,7 @@ def interval_points(n: int) -> FastAPI:
 
 def main() -> None:
     kind, port, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0
-    app = {"interval": interval, "bare": lambda: bare(size), "interval-points": lambda: interval_points(size), "bare-points": lambda: bare_points(size)}[kind]()
+    app = {"interval": interval, "bare": lambda: bare(size), "interval-points": lambda: interval_points(size), "bare-points": lambda: bare_points(size)}[kind]()  # type: ignore[no-untyped-call]
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", ws_per_message_deflate=False, ws_ping_interval=None)
 
 

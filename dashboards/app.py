@@ -84,7 +84,7 @@ def create(
     Raises `UserError` when a scene or the boundaries cannot be used.
     """
     context = Context(config, areas, catalogue, hub.version)
-    scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis, {feed.feed for feed in config.feeds}, context.parts)
+    scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis, {feed.feed for feed in config.feeds}, context.parts, {c.camera for c in config.stills.cameras})
     _serve_static(api, context)
     _office(api, context, hub, desk)
     files.serve(api, context, desk, clock)

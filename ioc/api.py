@@ -48,6 +48,7 @@ from ioc.kpi.tile import Versus
 from ioc.live import Hub, Viewer, pump
 from ioc.playback import Past, Playback, Player
 from ioc.privacy import is_citizen_number
+from ioc.stills import Album
 from ioc.store import ledger, status
 from ioc.store.reader import snapshot
 
@@ -64,8 +65,9 @@ class Parts:
 
     def __init__(
         self, config: Config, catalogue: Catalogue, engine: Engine, areas: Areas, pool: ConnectionPool[psycopg.Connection[Any]],
-        publisher: Publisher, hub: Hub, clock: Clock = system_clock,
+        publisher: Publisher, hub: Hub, clock: Clock = system_clock, album: Album | None = None,
     ) -> None:  # fmt: skip
+        self.album = album
         self.config, self.catalogue, self.engine, self.areas = config, catalogue, engine, areas
         self.pool, self.publisher, self.hub, self.clock = pool, publisher, hub, clock
         self.guard = Guard(pool, config.web, clock)
@@ -79,9 +81,13 @@ def create(parts: Parts) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts.hub.start(asyncio.get_running_loop())
+        if parts.album is not None:
+            parts.album.start()
         gc.collect()
         gc.freeze()  # what lives for ever need not be looked at again and again
         yield
+        if parts.album is not None:
+            await asyncio.to_thread(parts.album.stop)
         parts.playback.stop()
         await asyncio.to_thread(parts.hub.stop)
         await asyncio.to_thread(parts.publisher.close)
@@ -99,8 +105,21 @@ def create(parts: Parts) -> FastAPI:
     _kpis(app, parts)
     _events(app, parts)
     routes.add(app, parts.config, parts.areas, parts.pool, parts.publisher, parts.clock)
+    if parts.album is not None:
+        serve_stills(app, parts.album)
     _live(app, parts)
     return app
+
+
+def serve_stills(app: FastAPI, album: Album) -> None:
+    """Hand on the newest still of a camera: from here, so that a screen asks nobody else; never from a cache."""
+
+    @app.get("/stills/{camera}", include_in_schema=False)
+    def still(camera: str) -> Response:
+        found = album.picture(camera)
+        if found is None:
+            raise HTTPException(404, "there is no picture of this camera")
+        return Response(found[1], media_type=found[0], headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
 
 
 def content_policy(script_hashes: list[str]) -> str:

@@ -208,6 +208,31 @@ class Scenes(_Model):
     dimming: Dimming = Dimming()
 
 
+class Camera(_Model):
+    """A camera whose still the wall may show."""
+
+    camera: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60, description="Its name; scenes use it.")
+    title: Words
+    url: str = Field(pattern=r"^https?://", description="Address of its newest still, JPEG or PNG. A clock that the camera draws into the picture hides that it is frozen: ask for one without.")
+    secret: str | None = Field(None, description="Name of the secret (environment variable or file in secrets_dir) sent as bearer token.")
+
+
+class Stills(_Model):
+    """Stills of cameras on the wall: fetched while somebody watches, held in memory, never stored."""
+
+    cameras: list[Camera] = Field(default_factory=list, max_length=24)
+    every_s: float = Field(2, ge=0.5, le=60, description="How often each is asked.")
+    frozen_s: float = Field(10, ge=2, le=600, description="A picture that is the same for so long is marked as frozen.")
+    max_bytes: int = Field(1_000_000, ge=1000, le=10_000_000, description="A larger picture is not taken.")
+
+    @model_validator(mode="after")
+    def _unique(self) -> Stills:
+        names = [camera.camera for camera in self.cameras]
+        if double := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"camera named twice: {', '.join(double)}")
+        return self
+
+
 class Config(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="IOC_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
@@ -223,6 +248,7 @@ class Config(BaseSettings):
     feeds: list[Feed] = Field(default_factory=list)
     kpis: Kpis = Kpis()
     scenes: Scenes = Scenes()
+    stills: Stills = Stills()
     secrets_dir: Path | None = Field(None, description="Folder with one file a secret.")
 
     @classmethod

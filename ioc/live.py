@@ -39,6 +39,7 @@ from ioc.kpi.geography import Geography
 from ioc.kpi.periods import Days
 from ioc.kpi.tile import History, Tile, Words
 from ioc.kpi.tile import State as Freshness
+from ioc.stills import Still
 from ioc.store import status
 from ioc.store.migrate import Server, server
 from ioc.store.reader import Reader, snapshot
@@ -125,6 +126,7 @@ class Snapshot(Struct, frozen=True):
     services: dict[str, Any]  # database, broker, ingest: as in /healthz
     parts: dict[str, dict[str, Tile]] = {}
     courses: dict[str, dict[str, History]] = {}
+    stills: dict[str, Still] = {}  # by camera; of now only, none is kept
 
 
 Props: TypeAlias = dict[str, dict[str, Any]]  # component id -> property -> JSON value
@@ -222,8 +224,9 @@ class Hub:
 
     def __init__(
         self, config: Config, engine: Evaluator, kpis: Iterable[str], pool: ConnectionPool[psycopg.Connection[Any]], *, clock: Clock = system_clock,
-        problem: Callable[[], str] = str, version: str = __version__,
+        problem: Callable[[], str] = str, version: str = __version__, stills: Callable[[], dict[str, Still]] = dict,
     ) -> None:  # fmt: skip
+        self._stills = stills
         self._config = config
         self._engine = engine
         self._kpis = list(kpis)
@@ -366,7 +369,7 @@ class Hub:
             places = self._points(reader, now) if self._points_dirty and time.monotonic() - self._points_at > POINTS_EVERY_S else old.points
             services = self._services(reader.conn, now)
             following = self._engine.next_change(reader, now) if moved or due is None else due
-        self.snapshot = Snapshot(old.seq + 1, now, tiles, areas, feeds, ticker, places, services, parts, courses)
+        self.snapshot = Snapshot(old.seq + 1, now, tiles, areas, feeds, ticker, places, services, parts, courses, self._stills())
         self._show()
         return following
 
@@ -411,7 +414,7 @@ class Hub:
         parts = {area: {kpi: _aged(tile, by_feed) for kpi, tile in had.items()} for area, had in self.snapshot.parts.items()}
         old = self.snapshot.services
         away = old | {"database": {**old.get("database", {}), "reachable": False}}
-        self.snapshot = msgspec.structs.replace(self.snapshot, seq=self.snapshot.seq + 1, now=now, feeds=aged, tiles=tiles, services=away, parts=parts)
+        self.snapshot = msgspec.structs.replace(self.snapshot, seq=self.snapshot.seq + 1, now=now, feeds=aged, tiles=tiles, services=away, parts=parts, stills=self._stills())
         self._show()
 
     def _show(self) -> None:

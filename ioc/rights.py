@@ -86,6 +86,7 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "* /pydeck-static": "open",
     "GET /map/areas.json": "show",
     "GET /map/country.svg": "show",
+    "GET /stills/{camera}": "show",
     "GET /": "show",
     "GET /kpi/{kpi}": "show",
     "POST /kpi/{kpi}/notes": "edit",

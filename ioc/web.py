@@ -21,7 +21,7 @@ from ioc.accounts import people
 from ioc.accounts.desk import FrontDesk
 from ioc.bus import Publisher
 from ioc.clock import Clock, system_clock
-from ioc.config import Config
+from ioc.config import Config, secret
 from ioc.entry import forms as typed
 from ioc.errors import UserError
 from ioc.kpi import catalogue
@@ -29,6 +29,7 @@ from ioc.kpi.desk import Desk
 from ioc.kpi.engine import Engine
 from ioc.live import Hub
 from ioc.reload import stamp
+from ioc.stills import Album
 from ioc.store.pool import open_pool
 from ioc.store.services import Beat
 
@@ -39,8 +40,10 @@ def build(config: Config, clock: Clock = system_clock, problem: Callable[[], str
     kpis = catalogue.load(config.kpis.catalogue)
     engine = Engine(kpis, config, units, clock)
     pool = open_pool(config)
-    hub = Hub(config, engine, [kpi.kpi for kpi in catalogue.in_use(kpis, config)], pool, clock=clock, problem=problem, version=f"{__version__}+{stamp(config)}")
-    parts = api.Parts(config, kpis, engine, units, pool, Publisher(config.broker), hub, clock)
+    album = Album(config.stills, lambda camera: secret(config, camera.secret) if camera.secret else None, clock, lambda: hub.watchers() > 0)
+    version = f"{__version__}+{stamp(config)}"
+    hub = Hub(config, engine, [kpi.kpi for kpi in catalogue.in_use(kpis, config)], pool, clock=clock, problem=problem, version=version, stills=album.shown)
+    parts = api.Parts(config, kpis, engine, units, pool, Publisher(config.broker), hub, clock, album)
     app = api.create(parts)
     context = Context(config, units, kpis, hub.version)
     forms = AccountPages(context)

@@ -1,4 +1,5 @@
-"""The simulated camera management system: `/cameras/cameras.json`, every camera with its state and vehicles since midnight.
+"""The simulated camera management system: `/cameras/cameras.json`, every camera with its state and vehicles since midnight, and
+`/cameras/still/N.png`, what camera N sees (simulated_stills.py); one that is offline has no picture.
 
 A camera's state holds for two hours and is told again each quarter of an hour. No plate and no picture is meant by
 `last_plate` and `snapshot_url`: they are there to be left unread.
@@ -13,10 +14,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from connectors.cameras.simulated_stills import still
 from ioc.simulator.chance import key_of, normal, unit
 from ioc.simulator.places import place_key
 from ioc.simulator.province import Province
-from ioc.simulator.source import Mounted, Source, json_response
+from ioc.simulator.source import BadRequest, Mounted, Source, json_response
 
 FEED = "cameras"
 CAMERAS = 120
@@ -71,11 +73,20 @@ def mount(province: Province) -> Mounted:
     async def listed(request: Request) -> Response:
         return json_response({"cameras": list(cameras(province, province.local(province.now())))})
 
+    async def picture(request: Request) -> Response:
+        name = request.path_params["number"]
+        if not name.isdigit() or not 1 <= int(name) <= CAMERAS:
+            raise BadRequest("no such camera", 404)
+        now = province.local(province.now())
+        if status(province.seed, int(name), int(now.timestamp()) // (STATE_HOURS * 3600)) == "offline":
+            raise BadRequest("the camera does not answer", 503)
+        return Response(still(int(name), now), media_type="image/png", headers={"Cache-Control": "no-store"})
+
     def truth(since: float, until: float) -> Iterator[dict[str, Any]]:
         for row in cameras(province, province.local(until)):
             yield {"id": row["id"], "status": row["status"], "silent_s": row["silent_s"], **row.get("vehicles_today", {})}
 
-    return Mounted({"/cameras.json": listed}, truth)
+    return Mounted({"/cameras.json": listed, "/still/{number}.png": picture}, truth)
 
 
 SOURCE = Source(FEED, mount)

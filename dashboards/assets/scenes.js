@@ -21,13 +21,15 @@
   // ---- style rules ----------------------------------------------------------------------------------------------
 
   function rules() {
-    const lines = [".wall .tiles > .tile, .wall .charts > .chart, .scene-title, .legend-of, .ranking-of { display: none; }"];
+    const lines = [".wall .tiles > .tile, .wall .charts > .chart, .wall .stills > .still, .scene-title, .legend-of, .ranking-of { display: none; }"];
     for (const scene of scenes) {
       const on = `.wall[data-scene="${scene.name}"]`;
       const rows = (columns) => Math.ceil(scene.tiles.length / columns);
       lines.push(`${on} { --columns: ${scene.columns}; --columns-wide: ${scene.columns_wide}; --rows: ${rows(scene.columns)}; --rows-wide: ${rows(scene.columns_wide)}; }`);
       scene.charts.forEach((id, i) => lines.push(`${on} #${id} { display: grid; order: ${i}; }`));
       if (!scene.charts.length) lines.push(`${on} .charts { display: none; }`);
+      scene.stills.forEach((id, i) => lines.push(`${on} #${id} { display: grid; order: ${i}; }`));
+      if (!scene.stills.length) lines.push(`${on} .stills { display: none; }`);
       scene.tiles.forEach((tile, i) => lines.push(`${on} #${tile.id} { display: grid; order: ${i}; }`));
       lines.push(`${on} .scene-title[data-for="${scene.name}"] { display: inline; }`);
       lines.push(`${on} .legend-of[data-for="${scene.name}"] { display: contents; }`);

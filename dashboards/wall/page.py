@@ -9,7 +9,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.context import Context
-from dashboards.figures import charts, header
+from dashboards.figures import camera, charts, header
 from dashboards.figures.feeds import feed_strip
 from dashboards.figures.parts import props_of, to_json
 from dashboards.figures.ticker import area_name, ticker
@@ -18,6 +18,7 @@ from dashboards.maps import panel
 from dashboards.wall import past
 from dashboards.wall.scene import Chart, Scene
 from dashboards.words import Lang, pick, say
+from ioc.config import Camera
 from ioc.kpi.tile import Tile
 from ioc.live import Props, Render, Snapshot
 
@@ -79,6 +80,7 @@ def _turn(scene: Scene, context: Context, lang: Lang) -> dict[str, object]:
         "columns": scene.columns,
         "columns_wide": scene.columns_wide,
         "charts": [chart_id(chart, scene.area) for chart in scene.charts],
+        "stills": [camera.still_id(name) for name in scene.cameras],
         "dwell_s": scene.dwell_s or context.config.scenes.dwell_s,
         "hours": scene.schedule.hours,
         "days": scene.schedule.days,
@@ -120,6 +122,8 @@ def _body(scenes: Sequence[Scene], context: Context, lang: Lang) -> list[Compone
     left: list[Component] = [tiles]
     if drawn := _charts(scenes):
         left.append(html.Section([html.Div(id=name, className="chart", **charts.attributes(chart.chart, [])) for name, (chart, _) in drawn.items()], className="charts"))
+    if cameras := _cameras(scenes):
+        left.append(html.Section([camera.tile(_named(name, context), None, lang, None, context.config.stills.frozen_s) for name in cameras], className="stills"))
     if any(scene.feeds for scene in scenes):
         left.append(html.Section(id="feeds", className="feed-strip", **{"aria-label": say("feeds", lang)}))
     right: list[Component] = []
@@ -147,6 +151,15 @@ def chart_id(chart: Chart, area: str | None) -> str:
 def _charts(scenes: Sequence[Scene]) -> dict[str, tuple[Chart, str | None]]:
     """Return id -> (chart, area) of all scenes, each once."""
     return {chart_id(chart, scene.area): (chart, scene.area) for scene in scenes for chart in scene.charts}
+
+
+def _cameras(scenes: Sequence[Scene]) -> list[str]:
+    """Return the cameras of all scenes, each once."""
+    return list(dict.fromkeys(name for scene in scenes for name in scene.cameras))
+
+
+def _named(name: str, context: Context) -> Camera:
+    return next(found for found in context.config.stills.cameras if found.camera == name)
 
 
 def of_areas(scenes: Sequence[Scene]) -> list[str]:
@@ -193,6 +206,9 @@ def render(scenes: Sequence[Scene], context: Context, lang: Lang) -> Render:
             tiles = snapshot.tiles if area is None else snapshot.parts.get(area, {})
             if all(kpi in tiles for kpi in chart.of):
                 out[name] = _chart(chart, area, [tiles[kpi] for kpi in chart.of], snapshot, context, lang)
+        for name in _cameras(scenes):
+            found = camera.tile(_named(name, context), snapshot.stills.get(name), lang, snapshot.now, context.config.stills.frozen_s)
+            out[camera.still_id(name)] = props_of(found)
         if any(scene.feeds for scene in scenes):
             out["feeds"] = {"children": to_json(feed_strip(snapshot.feeds, lang, snapshot.now, context.zone))}
         if lines := _lines(scenes):

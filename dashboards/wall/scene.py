@@ -76,6 +76,7 @@ class Scene(_Model):
     columns: int = Field(3, ge=1, le=12, description="Columns of tiles.")
     columns_wide: int = Field(4, ge=1, le=20, description="Columns of tiles on a wall wider than 21:9.")
     charts: list[Chart] = Field(default_factory=list, max_length=6, description="Charts in a row below the tiles.")
+    cameras: list[str] = Field(default_factory=list, max_length=6, description="Stills of these cameras in a row below the tiles; stills.cameras of config.yaml names them.")
     map: SceneMap | None = None
     ticker: int = Field(3, ge=0, le=12, description="Lines of latest events; 0 for none.")
     feeds: bool = Field(True, description="Show the strip of feeds.")
@@ -87,10 +88,10 @@ class Scene(_Model):
         return -(-len(self.tiles) // columns)
 
 
-def load(folder: Path, names: list[str], known: Mapping[str, Kpi], feeds: Container[str] | None = None, areas: Container[str] | None = None) -> dict[str, Scene]:
+def load(folder: Path, names: list[str], known: Mapping[str, Kpi], feeds: Container[str] | None = None, areas: Container[str] | None = None, cameras: Container[str] | None = None) -> dict[str, Scene]:
     """Return the scenes called `names` from `folder`, in that order; raise `UserError` with file and line.
 
-    `known`: the KPIs in use; `feeds`, `areas`: those of the configuration (None: not checked).
+    `known`: the KPIs in use; `feeds`, `areas`, `cameras`: those of the configuration (None: not checked).
 
     A relative folder that does not exist from where the program runs is looked for beside this package.
     """
@@ -98,10 +99,10 @@ def load(folder: Path, names: list[str], known: Mapping[str, Kpi], feeds: Contai
         folder = _OURS
     if not names:
         raise UserError("scenes.use is empty: name at least one scene, such as 'overview'")
-    return {name: read(folder / f"{name}.yaml", known, feeds, areas) for name in names}
+    return {name: read(folder / f"{name}.yaml", known, feeds, areas, cameras) for name in names}
 
 
-def read(path: Path, known: Mapping[str, Kpi], feeds: Container[str] | None = None, areas: Container[str] | None = None) -> Scene:
+def read(path: Path, known: Mapping[str, Kpi], feeds: Container[str] | None = None, areas: Container[str] | None = None, cameras: Container[str] | None = None) -> Scene:
     """Return the scene in `path`; raise `UserError` naming the file, the line and the repair."""
     if not NAME.fullmatch(path.stem):
         raise UserError(f"{path}: a scene's file is named with small letters, digits and single dashes")
@@ -126,6 +127,9 @@ def read(path: Path, known: Mapping[str, Kpi], feeds: Container[str] | None = No
     for i, feed in enumerate(scene.map.feeds if scene.map and feeds is not None else []):
         if feeds is not None and feed not in feeds:
             raise UserError(f"{path}: line {line_of(text, ('map', 'feeds', i))}: no feed is called {feed!r}; config.yaml names the feeds")
+    for i, camera in enumerate(scene.cameras if cameras is not None else []):
+        if cameras is not None and camera not in cameras:
+            raise UserError(f"{path}: line {line_of(text, ('cameras', i))}: no camera is called {camera!r}; stills.cameras of config.yaml names them")
     if areas is not None and scene.area is not None and scene.area not in areas:
         raise UserError(f"{path}: line {line_of(text, ('area',))}: no area is called {scene.area!r}; write a commune's code, or a group of province.groups in config.yaml")
     return scene

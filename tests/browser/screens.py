@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, Response, WebSocket, WebSocketDisconnect
 
 from dashboards.app import create
 from ioc import __version__
@@ -27,6 +27,7 @@ from ioc.kpi.notes import Note
 from ioc.kpi.tile import Tile
 from ioc.live import Maker, Render, Snapshot, View, Viewer, iso, pump
 from ioc.playback import Job, Known, Playback
+from ioc.stills import Album
 from tests.browser import province
 
 
@@ -54,6 +55,7 @@ class Screens:
         self.dead_letters: list[dict[str, Any]] = []
         self.doubts: list[dict[str, Any]] = []
         self.noted: list[Note] = []
+        self.album = Album(self.config.stills, lambda _: None, self.clock)
         return self
 
     @property
@@ -128,6 +130,11 @@ class Screens:
         self._thread.join(15)
 
     def _routes(self, api: FastAPI) -> None:
+        @api.get("/stills/{camera}")
+        def still(camera: str) -> Response:
+            media, body = self.album.picture(camera) or ("text/plain", b"")
+            return Response(body, media_type=media)
+
         @api.get("/api/kpis/{kpi}/explain")
         def explain(kpi: str) -> Any:
             return {"kpi": kpi, **self.explanation}

@@ -114,7 +114,7 @@ def what_came_later(it: PastAndPresent) -> None:
 
 def seen(shown: Snapshot) -> dict[str, Any]:
     """Return what a screen shows of a snapshot; counters that are not on the wall left out."""
-    told = {"tiles", "by_area", "parts", "courses", "feeds", "ticker", "points"} | {"seq", "now", "services"}  # those are not of then
+    told = {"tiles", "by_area", "parts", "courses", "feeds", "ticker", "points"} | {"seq", "now", "services", "stills"}  # those are not of then
     assert set(Snapshot.__struct_fields__) == told, "what is new in a snapshot must be looked up of then, too: ioc/playback.py"
     feeds = [(f.feed, f.state, f.as_of, f.received_at) for f in shown.feeds]
     points = sorted(map(str, shown.points))
