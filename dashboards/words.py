@@ -555,6 +555,18 @@ _WORDS: dict[str, tuple[str, str]] = {
         "config.yaml vừa đổi và không dùng được; hệ thống vẫn chạy theo bản đúng gần nhất. {problem}",
         "config.yaml was changed and cannot be used; the last good one stays in force. {problem}",
     ),
+    "ops.job_failed": (
+        "Việc định kỳ “{job}” không xong lúc {at}. Nhật ký của ioc jobs ghi lý do; hệ thống sẽ tự thử lại.",
+        "The scheduled job “{job}” failed at {at}. The log of ioc jobs says why; it is tried again by itself.",
+    ),
+    "job.brief": ("gửi báo cáo nhanh buổi sáng", "mailing the morning brief"),
+    "job.ledger": ("sổ số liệu đã công bố", "ledger of published values"),
+    "job.audit": ("kiểm toán ban đêm", "nightly audit"),
+    "job.audit_log": ("kiểm tra nhật ký kiểm toán", "check of the audit log"),
+    "job.retention": ("xóa dữ liệu hết hạn giữ", "retention"),
+    "job.housekeeping": ("dọn dẹp", "housekeeping"),
+    "job.entries": ("công bố số liệu nhập tay", "publishing typed figures"),
+    "job.configuration": ("ghi nhận cấu hình", "noting the configuration"),
     "ops.memory_only": (
         "Bộ chuyển tin đang dùng chỉ giữ trong bộ nhớ, để dùng thử: khởi động lại là mất phần chưa nạp. Khi vận hành thật, hãy dùng Apache Kafka.",
         "The broker in use keeps messages in memory only, for trying out: what is not yet ingested is lost when it restarts. For real operation use Apache Kafka.",

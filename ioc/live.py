@@ -468,15 +468,13 @@ class Hub:
         """Return database, broker and our own processes as /healthz and the operations page show them."""
         if self._server is None:
             self._server = server(conn)
-        processes = [
-            {"name": row["name"], "instance": row["instance"], "seen_at": iso(row["seen_at"]), "started_at": iso(row["started_at"])}
-            for row in status.services(conn, now)
-        ]
+        rows = status.services(conn, now)
+        processes = [{"name": row["name"], "instance": row["instance"], "seen_at": iso(row["seen_at"]), "started_at": iso(row["started_at"])} for row in rows]
         return {
             "database": {"server": self._server.server, "timescaledb": self._server.timescaledb, "edition": self._server.edition, "reachable": True},
             "broker": {"kind": self._config.broker.kind, "bootstrap": self._config.broker.bootstrap},
             "processes": processes,
-        } | ({"configuration": {"problem": problem}} if (problem := self._problem()) else {})
+        } | ({"configuration": {"problem": problem}} if (problem := self._problem()) else {}) | ({"failed_jobs": failed} if (failed := failed_jobs(rows)) else {})
 
     def _listen(self, timeout_s: float) -> dict[str, list[str]]:
         """Return what changed (feed -> kinds and metrics) within `timeout_s`; returns at the first notice."""
@@ -495,6 +493,17 @@ class Hub:
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
+
+
+def failed_jobs(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the scheduled jobs whose last run failed, and when (ioc/jobs.py); why stands in their log, not on a page everybody may see."""
+    found = []
+    for row in rows:
+        for job, outcome in (row["info"] or {}).get("outcomes", {}).items():
+            at, _, said = outcome.partition(" ")
+            if said.startswith("failed"):
+                found.append({"job": job, "at": at})
+    return found
 
 
 def feed_views(config: Config, facts: Mapping[str, status.FeedFacts], now: datetime, rate: Callable[[str, int], float]) -> list[FeedView]:

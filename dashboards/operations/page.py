@@ -78,9 +78,12 @@ def render(context: Context, lang: Lang) -> Render:
         note = [html.P([shape("watch"), html.Span(say("ops.memory_only", lang))], className="notice")] if memory_only else []
         if problem := snapshot.services.get("configuration", {}).get("problem"):
             note.insert(0, html.P([shape("alarm"), html.Span(say("ops.config_problem", lang, problem=problem))], className="notice"))
+        for failed in snapshot.services.get("failed_jobs", []):
+            at = clock_time_s(datetime.fromisoformat(failed["at"]), snapshot.now, context.zone, lang)
+            note.insert(0, html.P([shape("watch"), html.Span(say("ops.job_failed", lang, job=known_or(f"job.{failed['job']}", lang, failed["job"]), at=at))], className="notice", **{"data-failed-job": failed["job"]}))
         return {
             "ops-feeds": {"children": to_json([_feed_row(feed, snapshot, context, lang) for feed in snapshot.feeds])},
-            "ops-services": {"children": to_json([_service(name, value, snapshot, context, lang) for name, value in snapshot.services.items() if name != "configuration"])},
+            "ops-services": {"children": to_json([_service(name, value, snapshot, context, lang) for name, value in snapshot.services.items() if name not in ("configuration", "failed_jobs")])},
             "ops-note": {"children": to_json(note)},
         }
 

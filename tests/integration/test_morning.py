@@ -17,7 +17,8 @@ from psycopg_pool import ConnectionPool
 from pydantic import ValidationError
 
 from dashboards.leaders.brief import letter
-from ioc import config
+from ioc import cli, config, reload
+from ioc import jobs as jobs_module
 from ioc.clock import FrozenClock
 from ioc.config import Brief, Config, Database, Smtp
 from ioc.jobs import Jobs
@@ -160,3 +161,13 @@ def test_a_mistake_in_the_configuration_is_refused(wrong: dict[str, Any], says: 
     assert Config(brief=good | {"at": 630}).brief.at == "10:30"  # type: ignore[union-attr,arg-type] # as YAML reads it without quotes
     with pytest.raises(ValidationError, match=says):
         Config(brief=good | wrong)
+
+
+def test_the_command_of_jobs_hands_over_whoever_writes_the_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ioc` itself knows no page: the letter is written in dashboards, and comes in by the command line."""
+    handed: dict[str, Any] = {}
+    monkeypatch.setattr(reload, "serve", lambda work, stop: work("config", "until"))
+    monkeypatch.setattr(jobs_module, "run", lambda *given, **named: handed.update(given=given, **named))
+    monkeypatch.setattr(cli, "_stop_on_signals", lambda: None)
+    cli.jobs()
+    assert handed == {"given": ("config", "until"), "compose": letter}

@@ -25,7 +25,7 @@ from dashboards.wall import page as wall_page
 from dashboards.wall.scene import load, read
 from dashboards.words import LANGS, Lang
 from ioc.errors import UserError
-from ioc.live import Render
+from ioc.live import Render, failed_jobs
 from tests.browser import province
 
 ROOT = Path(__file__).parents[2]
@@ -237,3 +237,13 @@ def test_an_office_page_waits_for_no_style_sheet_before_its_first_paint() -> Non
     assert '<link rel="stylesheet"' not in head and head.count("<script ") == head.count("<script defer ") > 0
     assert 'url("/assets/fonts/noto-sans-latin-wdth-normal.woff2")' in head and 'url("fonts' not in head and "/*" not in head
     assert ".tile-link" in head and head.count("{") == head.count("}")
+
+
+@pytest.mark.parametrize(("lang", "says"), [("vi", "“gửi báo cáo nhanh buổi sáng” không xong lúc 06:30:00"), ("en", "“mailing the morning brief” failed at 06:30:00")])
+def test_a_job_that_failed_is_told_on_the_operations_page_without_what_only_its_log_may_say(lang: Lang, says: str) -> None:
+    said = "2026-11-19T23:30:00+00:00 failed: mail.example:587 did not take the letter: an@example: 550 no"
+    failed = failed_jobs([{"info": {"outcomes": {"brief": said, "ledger": "2026-11-19T23:07:00+00:00 3 values published"}}}, {"info": None}])
+    shown = msgspec.structs.replace(province.snapshot(), services=province.snapshot().services | {"failed_jobs": failed})
+    drawn = operations_page.render(CONTEXT, lang)(shown)
+    assert says in str(drawn["ops-note"]) and "550" not in str(drawn) and "ledger" not in str(drawn["ops-note"])
+    assert failed_jobs([{"info": {"outcomes": {"brief": "2026-11-19T23:31:00+00:00 the brief of 2026-11-20 went to 2"}}}]) == []
