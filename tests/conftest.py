@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import services as found
 
-from ioc import config
+from ioc import config, rights
 from ioc.embedded.broker import Tansu
 from ioc.embedded.kafka import Kafka
 from ioc.embedded.postgres import Postgres
@@ -135,6 +135,12 @@ def _reason(report: pytest.TestReport) -> str:
 
 
 # -- fixtures ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def nobody() -> None:
+    """Begin each test as nobody: a command that was typed in the one before may still act for who typed it."""
+    rights.act_as(rights.NOBODY)
 
 
 @pytest.fixture(scope="session")
