@@ -128,7 +128,7 @@ class Traffic:
         self.cdp.send("Performance.enable")
         self.cdp.on("Network.loadingFinished", lambda told: self._more(told["encodedDataLength"]))
         self.page.on("websocket", self._listen)
-        self.page.goto(url)
+        self.page.goto(url, wait_until="commit")
 
     def _listen(self, socket: WebSocket) -> None:
         socket.on("framereceived", lambda payload: self._more(len(payload if isinstance(payload, bytes) else payload.encode())))
@@ -142,14 +142,14 @@ class Traffic:
 
 
 def first_paint(browser: Browser, url: str, times: int) -> list[float]:
-    """Return, of so many fresh visits, when the last of forty tiles was written, ms."""
+    """Return, of so many fresh visits, when the last of forty tiles was written, ms. One before them warms the server up."""
     taken = []
-    for _ in range(times):
+    for _ in range(times + 1):
         visit = Traffic(browser, url)
         visit.page.wait_for_function("window.load.filled !== null")
         taken.append(round(float(visit.page.evaluate("window.load.filled")), 1))
         visit.page.close()
-    return sorted(taken)
+    return sorted(taken[1:])
 
 
 def refreshes(browser: Browser, url: str, drawn: str, server: Process, times: int) -> dict[str, float]:
@@ -207,14 +207,19 @@ def measure(it: Rig, dsn: str, points: int, screens: int, times: int, seconds: f
         browser.close()
     with changes.going_on(0.1, 2):
         time.sleep(2)
-        watched = {
-            "ours": ("socket", f"ws://127.0.0.1:{ports['ours']}/live?view=wall/overview:vi", ours, ""),
-            "interval": ("poll", f"{url['interval']}/_dash-update-component", polled, dash_body(_tiles(ports["interval"]))),
-            "bare": ("socket", f"ws://127.0.0.1:{ports['bare']}/live", bare, ""),
-        }
-        for name, (kind, address, process, body) in watched.items():
+        size = 0
+        for name in ("ours", "interval", "bare"):
+            if name == "bare":  # messages as large as ours
+                bare.stop()
+                bare = peer("bare", str(size))
+            kind, address, process, body = {
+                "ours": ("socket", f"ws://127.0.0.1:{ports['ours']}/live?view=wall/overview:vi", ours, ""),
+                "interval": ("poll", f"{url['interval']}/_dash-update-component", polled, dash_body(_tiles(ports["interval"]))),
+                "bare": ("socket", f"ws://127.0.0.1:{ports['bare']}/live", bare, ""),
+            }[name]
             alone, alone_mb = idle(process, seconds / 3), rss_mb(process.pid)
             got["screens"][name] = watch(kind, address, screens, seconds, process, body) | {"idle_percent": alone, "idle_mb": alone_mb}
+            size = size or int(got["screens"][name]["bytes_per_message"])
             tell(f"{screens} screens, {name}: {got['screens'][name]}")
     changes.close()
     return got
