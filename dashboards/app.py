@@ -26,7 +26,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboards import files
 from dashboards.context import Context
-from dashboards.document import document
+from dashboards.document import SCRIPTS, STYLES, document
+from dashboards.gallery import page as gallery_page
 from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
@@ -93,7 +94,7 @@ def create(
         server=api,
         backend="fastapi",
         assets_folder=str(_HERE / "assets"),
-        assets_ignore=r"paint\.js",  # of plain pages: here Dash itself puts values in, also where there is no element (stores)
+        assets_ignore=r"paint\.js|gallery\.css",  # of plain pages: here Dash itself puts values in, also where there is no element (stores)
         title=f"IOC {config.province.name.vi}",
         update_title=None,  # a tab that says "Updating..." at every value is noise
         suppress_callback_exceptions=True,  # pages are swapped in by the router
@@ -190,15 +191,18 @@ def _route(app: dash.Dash, context: Context, scenes: Mapping[str, Scene]) -> Non
 
 
 def _office(api: fastapi.FastAPI, context: Context, hub: Views, desk: Questions) -> None:
-    """Serve the pages of offices as plain documents."""
+    """Serve the pages of offices, and the gallery, as plain documents."""
 
-    def drawn(path: str, query: str, typed: Typed | None = None) -> Response:
+    def drawn(path: str, query: str, typed: Typed | None = None, styles: Iterable[str] = STYLES, scripts: Iterable[str] = SCRIPTS) -> Response:
         page = filled(page_at(path, query, context, {}, desk, typed), context, hub, desk)
         lang: Lang = "en" if getattr(page, "lang", "vi") == "en" else "vi"
-        return HTMLResponse(document(page, f"IOC {context.province(lang)}", lang), 409 if typed else 200, headers={"Cache-Control": "no-store"})
+        return HTMLResponse(document(page, f"IOC {context.province(lang)}", lang, styles, scripts), 409 if typed else 200, headers={"Cache-Control": "no-store"})
 
     def office(request: Request) -> Response:
         return drawn(request.url.path, request.url.query)
+
+    def gallery(request: Request) -> Response:
+        return drawn("/gallery", request.url.query, None, gallery_page.STYLES, gallery_page.SCRIPTS)
 
     def note(kpi: str, number: int, form: dict[str, str], query: str) -> Response:
         if kpi not in context.kpis:
@@ -215,6 +219,7 @@ def _office(api: fastapi.FastAPI, context: Context, hub: Views, desk: Questions)
 
     for path in ("/", "/kpi/{kpi}", "/compare", "/changes", "/brief", "/search", "/operations"):
         api.add_api_route(path, office, methods=["GET"], include_in_schema=False)
+    api.add_api_route("/gallery", gallery, methods=["GET"], include_in_schema=False)
 
 
 def page_at(
@@ -250,6 +255,8 @@ def _page_at(path: str, search: str | None, context: Context, scenes: Mapping[st
             return changes_page.layout(context, state, _answer(lambda: desk.changes() if desk else None))
         case ["brief"]:
             return brief_page.layout(context, state, _answer(lambda: brief_page.write(context, state, desk) if desk else None))
+        case ["gallery"]:
+            return gallery_page.layout(context, state)
         case ["search"]:
             return search_page.layout(context, state)
         case ["kpi", kpi]:

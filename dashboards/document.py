@@ -20,31 +20,32 @@ from dashboards.figures.parts import to_json
 from dashboards.words import Lang
 
 _ASSETS = Path(__file__).parent / "assets"
-_STYLES = ("tokens.css", "office.css")
-_SCRIPTS = ("paint.js", "live.js", "picker.js", "explain.js")
+STYLES = ("tokens.css", "office.css")
+SCRIPTS = ("paint.js", "live.js", "picker.js", "explain.js")
 _FONTS = ("fonts/noto-sans-latin-wdth-normal.woff2", "fonts/noto-sans-vietnamese-wdth-normal.woff2")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _NAMES = {"className": "class", "htmlFor": "for"}
 _VOID = {"img", "br", "hr", "input", "wbr"}
 
 
-def document(page: Component, title: str, lang: Lang) -> str:
+def document(page: Component, title: str, lang: Lang, styles: Iterable[str] = STYLES, scripts: Iterable[str] = SCRIPTS) -> str:
     """Return the whole document of a page."""
     head = [
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(title)}</title>",
         *(f'<link rel="preload" href="{_url(font)}" as="font" type="font/woff2" crossorigin>' for font in _FONTS),
-        f"<style>{_styles()}</style>",
-        *(f'<script defer src="{_url(script)}"></script>' for script in _SCRIPTS),
+        f"<style>{_styles(tuple(styles))}</style>",
+        *(f'<script defer src="{_url(script)}"></script>' for script in scripts),
         '<link rel="icon" href="data:,">',
     ]
-    return f'<!doctype html><html lang="{lang}" data-theme="light"><head>{"".join(head)}</head><body>{to_html(page)}</body></html>'
+    theme = getattr(page, "data-theme", "light")
+    return f'<!doctype html><html lang="{lang}" data-theme="{theme}"><head>{"".join(head)}</head><body>{to_html(page)}</body></html>'
 
 
 @cache
-def _styles() -> str:
+def _styles(styles: tuple[str, ...]) -> str:
     """Return the style sheets without comments and indents; fonts are addressed from anywhere."""
-    text = "".join((_ASSETS / style).read_text(encoding="utf-8") for style in _STYLES)
+    text = "".join((_ASSETS / style).read_text(encoding="utf-8") for style in styles)
     lines = (line.strip() for line in _COMMENT.sub("", text).replace('url("fonts/', 'url("/assets/fonts/').splitlines())
     return "\n".join(line for line in lines if line)
 

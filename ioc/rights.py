@@ -95,6 +95,7 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /changes": "show",
     "GET /brief": "show",
     "GET /search": "show",
+    "GET /gallery": "show",
     "GET /operations": "read",
     "GET /operations/entries": "edit",
     "POST /operations/entries": "edit",

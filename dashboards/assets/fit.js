@@ -1,25 +1,37 @@
-// Nothing on the wall is ever cut off: a line of a tile that is too long for its place gets smaller letters.
-// The style sheet sizes for what usually comes; this catches the rest (an eleven-digit number, a very long title).
+// Nothing on the wall is ever cut off. The style sheet sizes for what usually comes; this catches the rest (an eleven-digit
+// number, a very long title): a line that is too long for its place gets narrower letters, then leaves out what is said
+// elsewhere, too (the foot of a tile), and only then gets smaller ones, the large number first.
 (function () {
   "use strict";
 
-  const LINES = ".wall .tile-head, .wall .tile-main, .wall .tile-foot, .wall .chart-head, .wall .chart-foot, .wall .flow";
+  const LINES = ".wall .tile-head, .wall .tile-main, .wall .tile-foot, .wall .chart-head, .wall .chart-foot, .wall .flow, .wall .chart .ranking";
   const LEAST = 0.6;
   let waiting = false;
 
   function over(node) {
     if (node.scrollWidth > node.clientWidth + 1) return true;
+    if (node.classList.contains("ranking")) return node.scrollHeight > node.clientHeight + 0.2 * parseFloat(getComputedStyle(node).fontSize); // more rows than room; a line is taller than its letters
     return node.classList.contains("tile-head") && node.scrollHeight > node.clientHeight * 1.08 + 1; // a third line of a title
   }
 
   function fit() {
     waiting = false;
     const nodes = [...document.querySelectorAll(LINES)];
-    for (const node of nodes) node.style.removeProperty("--fit");
+    for (const node of nodes) {
+      node.style.removeProperty("--fit");
+      node.style.removeProperty("--small");
+      node.removeAttribute("data-tight");
+    }
     let left = nodes.filter(over);
-    for (let share = 0.92; left.length && share >= LEAST; share -= 0.08) {
-      for (const node of left) node.style.setProperty("--fit", share.toFixed(2));
+    for (const how of ["narrow", "narrow short"]) {
+      for (const node of left) node.setAttribute("data-tight", how);
       left = left.filter(over);
+    }
+    for (const what of ["--fit", "--small"]) {
+      for (let share = 0.92; left.length && share >= LEAST; share -= 0.08) {
+        for (const node of left) node.style.setProperty(what, share.toFixed(2));
+        left = left.filter(over);
+      }
     }
   }
 

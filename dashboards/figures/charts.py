@@ -19,7 +19,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.figures.numbers import LOCALES, clock_time, in_words, iso, number, quantity, unit_word
-from dashboards.figures.parts import shape, state_chip
+from dashboards.figures.parts import Theme, shape, state_chip
 from dashboards.figures.ranking import row
 from dashboards.figures.spark import DOT, INK
 from dashboards.figures.tile import title_size
@@ -28,9 +28,10 @@ from dashboards.words import Lang, pick, say
 from ioc.kpi.tile import STATES, History, State, Tile
 
 # Steps of one hue, dark to light on the dark wall, light to dark on white; the same as --step-0 ... of the style sheet.
-STEPS = {"dark": ("#26323e", "#3a5268", "#547694", "#7aa0be", "#b0cee4"), "light": ("#e3e9ee", "#c4d2de", "#9db5c8", "#6c8da7", "#456a88")}
-BAND = {"dark": "#2b3947", "light": "#dde5ec"}
-GRID = {"dark": "#3d4a57", "light": "#c3ccd5"}
+STEPS: dict[Theme, tuple[str, ...]] = {"dark": ("#26323e", "#3a5268", "#547694", "#7aa0be", "#b0cee4"), "light": ("#e3e9ee", "#c4d2de", "#9db5c8", "#6c8da7", "#456a88")}
+BAND: dict[Theme, str] = {"dark": "#2b3947", "light": "#dde5ec"}
+BAND_EDGE: dict[Theme, str] = {"dark": "#5f819e", "light": "#6c8da7"}  # 3:1 on the tile, as whatever carries a meaning
+GRID: dict[Theme, str] = {"dark": "#3d4a57", "light": "#c3ccd5"}
 WIDTH, HEIGHT = 600, 200  # units of a trend's drawing; it is stretched over its place
 TREND_DAYS = 28  # days a trend of days shows
 BAND_WEEKS = 8  # weeks before a day whose same weekdays make its band
@@ -86,7 +87,7 @@ def _from_first(known: Sequence[tuple[date, float | None]]) -> list[tuple[date, 
     return list(known[first:])
 
 
-def trend(t: Tile, past: History | None, lang: Lang, now: datetime, zone: ZoneInfo, theme: str = "dark") -> list[Component]:
+def trend(t: Tile, past: History | None, lang: Lang, now: datetime, zone: ZoneInfo, theme: Theme = "dark") -> list[Component]:
     """The KPI's course as a line; behind it, of days, where the same weekday usually lies."""
     points = banded(course(t, past, zone)) if t.as_of else []
     known = [p.value for p in points if p.value is not None]
@@ -143,7 +144,7 @@ def _span(values: Sequence[float], t: Tile) -> tuple[float, float]:
     return low, high
 
 
-def _trend_svg(points: Sequence[Point], low: float, high: float, theme: str) -> str:
+def _trend_svg(points: Sequence[Point], low: float, high: float, theme: Theme) -> str:
     def x(i: int) -> float:
         return round(i * WIDTH / (len(points) - 1), 1)
 
@@ -155,7 +156,7 @@ def _trend_svg(points: Sequence[Point], low: float, high: float, theme: str) -> 
     for run in _runs([p.low is not None for p in points]):
         top = " ".join(f"{x(i)},{y(points[i].high or 0)}" for i in run)
         bottom = " ".join(f"{x(i)},{y(points[i].low or 0)}" for i in reversed(run))
-        bands.append(f'<polygon points="{top} {bottom}" fill="{BAND[theme]}"/>')
+        bands.append(f'<polygon points="{top} {bottom}" fill="{BAND[theme]}" stroke="{BAND_EDGE[theme]}" stroke-width="1" vector-effect="non-scaling-stroke"/>')
     lines = []
     for run in _runs([p.value is not None for p in points]):
         path = " ".join(f"{x(i)},{y(points[i].value or 0)}" for i in run)
@@ -178,7 +179,7 @@ def _runs(there: Sequence[bool]) -> list[list[int]]:
     return [run for run in found if run]
 
 
-def calendar(t: Tile, past: History | None, lang: Lang, now: datetime, zone: ZoneInfo, theme: str = "dark") -> list[Component]:
+def calendar(t: Tile, past: History | None, lang: Lang, now: datetime, zone: ZoneInfo, theme: Theme = "dark") -> list[Component]:
     """The last weeks as a table of weekdays, each day shaded by its value: what a week looks like, and which days did not."""
     known = dict(course(t, past, zone)) if t.as_of else {}
     values = {day: value for day, value in known.items() if value is not None}
@@ -213,7 +214,7 @@ def calendar(t: Tile, past: History | None, lang: Lang, now: datetime, zone: Zon
     ]  # fmt: skip
 
 
-def _calendar_svg(weeks: Sequence[date], today: date, values: Mapping[date, float], edges: list[float], theme: str) -> str:
+def _calendar_svg(weeks: Sequence[date], today: date, values: Mapping[date, float], edges: list[float], theme: Theme) -> str:
     cells = []
     for column, monday in enumerate(weeks):
         for row_of in range(7):
@@ -346,6 +347,11 @@ def _nothing(t: Tile, lang: Lang) -> Component:
 def _day(day: date, length: int) -> str:
     """Return a period's first day as its axis says it; `length` of the period in days."""
     return f"{day.year}" if length > 360 else f"{day:%m/%Y}" if length > 27 else f"{day:%d/%m}"
+
+
+def root(kind: str, inside: list[Component], tiles: Sequence[Tile]) -> Component:
+    """Return a chart's root with what is in it."""
+    return html.Div(inside, className=f"chart chart-{kind} state-{worst(tiles).quality.state}", **attributes(kind, tiles))
 
 
 def attributes(kind: str, tiles: Sequence[Tile]) -> dict[str, str]:

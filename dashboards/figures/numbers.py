@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 
-from dashboards.words import Lang
+from dashboards.words import Lang, say
 
 LOCALES: dict[Lang, str] = {"vi": "vi_VN", "en": "en"}
 
@@ -166,7 +166,9 @@ def in_words(value: float, unit: str, lang: Lang, decimals: int = 0) -> str:
 
 
 def signed(value: float, unit: str, lang: Lang, decimals: int = 0) -> str:
-    """Return a difference with its sign: '+12', '−1,2 điểm %'; a difference of percentages is in points."""
+    """Return a difference with its sign: '+12', '−1,2 điểm %', 'không đổi'; a difference of percentages is in points."""
+    if _rounded(value, max(decimals, 1 if unit in ("%", "h") else 0)) == 0:
+        return say("unchanged", lang)
     if unit == "%":
         text = f"{number(abs(value), lang, max(decimals, 1))} {'điểm %' if lang == 'vi' else 'pts'}"
     elif unit.startswith("{") or unit in ("", "1"):
@@ -175,8 +177,6 @@ def signed(value: float, unit: str, lang: Lang, decimals: int = 0) -> str:
         text = in_words(abs(value) / 24, "d", lang, 1)
     else:
         text = in_words(abs(value), unit, lang, decimals)
-    if _rounded(value, max(decimals, 1 if unit in ("%", "h") else 0)) == 0:
-        return f"±{text}"
     return f"+{text}" if value > 0 else f"\u2212{text}"
 
 

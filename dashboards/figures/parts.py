@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from dash import html
 from dash.development.base_component import Component
 
 from dashboards.words import Lang, say
 from ioc.kpi.tile import State, Status
+
+Theme: TypeAlias = Literal["dark", "light"]
 
 
 def shape(kind: str) -> Component:
@@ -26,6 +28,13 @@ def state_chip(state: State, lang: Lang, time_text: str = "") -> Component:
 def status_chip(status: Status, lang: Lang) -> Component:
     """How a value stands against its thresholds, as shape and word."""
     return html.Span([shape(status), html.Span(say(f"status.{status}", lang))], className=f"chip chip-{status}")
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text` cut between words, with an ellipsis, to at most `most` characters."""
+    if len(text) <= most:
+        return text
+    return text[: most - 1].rsplit(" ", 1)[0].rstrip(",;: ") + "…"
 
 
 def to_json(node: Any) -> Any:

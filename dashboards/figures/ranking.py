@@ -8,9 +8,12 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.figures.numbers import in_words, plain
+from dashboards.figures.parts import shortened
 from dashboards.figures.ticker import area_name
 from dashboards.words import Lang, say
 from ioc.areas import Areas
+
+MAX_NAME = 48  # characters of a name; a longer one ends in an ellipsis, and is whole for the mouse
 
 
 def ranking(
@@ -50,10 +53,12 @@ def ranking(
 def row(place: str, name: str, code: str, value: float, share: float, text: str, link: str = "") -> Component:
     """A line of a ranking: place, name, a bar of `share` (0 to 1), `text`."""
     # The bar is a meter: its length is in an attribute, so no inline style is needed.
+    shown = shortened(name, MAX_NAME)
+    whole = {} if shown == name else {"title": name}
     return html.Div(
         [
             html.Span(place, className="rank-place"),
-            html.A(name, href=link, className="rank-name") if link else html.Span(name, className="rank-name"),
+            html.A(shown, href=link, className="rank-name", **whole) if link else html.Span(shown, className="rank-name", **whole),
             html.Meter(value=str(round(share, 4)), min="0", max="1", className="rank-bar", **{"aria-hidden": "true"}),
             html.Span(text, className="rank-value"),
         ],

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dash import html
 from dash.development.base_component import Component
 
+from dashboards.figures.parts import Theme
+
 # Line colours by theme; an image cannot inherit the page's colours. Both have 3:1 against their tile.
-INK = {"dark": "#9aa7b4", "light": "#5b6673"}
-DOT = {"dark": "#e8edf2", "light": "#14202b"}
+INK: dict[Theme, str] = {"dark": "#9aa7b4", "light": "#5b6673"}
+DOT: dict[Theme, str] = {"dark": "#e8edf2", "light": "#14202b"}
 
 
-def spark(points: Sequence[float | None], label: str, theme: str = "dark", width: int = 120, height: int = 32) -> Component | None:
+def spark(points: Sequence[float | None], label: str, theme: Theme = "dark", width: int = 120, height: int = 32) -> Component | None:
     """Return the line of `points` (oldest first), or None when fewer than two are known. Size in CSS pixels."""
     known = [value for value in points if value is not None]
     if len(known) < 2:
@@ -31,7 +33,7 @@ def place_x(i: int, n: int, width: int) -> float:
     return round(_PAD + i * (width - 2 * _PAD) / (n - 1), 1)
 
 
-def _svg(points: Sequence[float | None], low: float, high: float, theme: str, width: int, height: int) -> str:
+def _svg(points: Sequence[float | None], low: float, high: float, theme: Theme, width: int, height: int) -> str:
     spread = high - low
 
     def place(i: int, value: float) -> tuple[float, float]:

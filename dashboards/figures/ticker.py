@@ -10,12 +10,13 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.figures.numbers import clock_time, iso
-from dashboards.figures.parts import shape
+from dashboards.figures.parts import shape, shortened
 from dashboards.words import Lang, say
 from ioc.areas import Areas
 from ioc.live import TickerItem
 
 MAX_TITLE = 30  # characters of a title that fit one line beside the time
+MAX_PLACE = 34  # of a place, beside the state
 
 
 def ticker(items: Sequence[TickerItem], areas: Areas, lang: Lang, now: datetime, zone: ZoneInfo, most: int) -> list[Component]:
@@ -30,7 +31,7 @@ def _line(item: TickerItem, areas: Areas, lang: Lang, now: datetime, zone: ZoneI
     place = area_name(item.area, areas, lang)
     below = [html.Span([shape(f"case-{item.status}"), html.Span(status)], className="event-status")]
     if place:
-        below.append(html.Span(place, className="event-area"))
+        below.append(html.Span(shortened(place, MAX_PLACE), className="event-area"))
     return html.Div(
         [
             html.Span(clock_time(item.time, now, zone, lang), className="event-time"),
@@ -40,13 +41,6 @@ def _line(item: TickerItem, areas: Areas, lang: Lang, now: datetime, zone: ZoneI
         className="event",
         **{"data-feed": item.feed, "data-time": iso(item.time)},
     )
-
-
-def shortened(text: str, most: int) -> str:
-    """Return `text` cut between words, with an ellipsis, to at most `most` characters."""
-    if len(text) <= most:
-        return text
-    return text[: most - 1].rsplit(" ", 1)[0].rstrip(",;: ") + "…"
 
 
 def area_name(code: str | None, areas: Areas, lang: Lang) -> str:

@@ -22,7 +22,7 @@ from dashboards.figures.numbers import (
     signed,
     unit_word,
 )
-from dashboards.figures.parts import shape, state_chip, status_chip
+from dashboards.figures.parts import Theme, shape, shortened, state_chip, status_chip
 from dashboards.figures.spark import spark
 from dashboards.words import Lang, pick, say
 from ioc.kpi.tile import Tile
@@ -30,6 +30,8 @@ from ioc.kpi.tile import Tile
 Place: TypeAlias = Literal["wall", "page"]
 
 _WALL_VALUE_CHARS = 9  # number and unit that fit beside the notes on a wall tile
+_UNIT_CHARS = 24  # of a unit in one line of a page; a longer one gets smaller letters and several lines
+_TITLE_CHARS = 72  # of a title in two lines; a longer one ends in an ellipsis, and is whole on its page and for the mouse
 _CHIP_CHARS = 16  # characters of a two-line title that a status chip takes the place of
 _OF_TODAY = re.compile(r" (trong ngày|hôm nay|today)(?=$|:| \()")
 _WRITTEN = re.compile(r"(?P<words>\D*?)\s*(?P<digits>\d[\d.,]*)\s*(?P<unit>.*)", re.DOTALL)
@@ -41,40 +43,49 @@ def tile_id(kpi: str, area: str | None = None) -> str:
     return f"tile-{kpi}-{area}" if area else f"tile-{kpi}"
 
 
-def tile(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str], place: Place = "wall", link: str = "") -> Component:
-    """Return the tile. `titles`: feed -> its name in `lang`, for "waiting for ..."; `now` only dates the as-of; `link`: its page."""
+def tile(
+    t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str], place: Place = "wall", link: str = "", theme: Theme | None = None
+) -> Component:
+    """Return the tile. `titles`: feed -> its name in `lang`, for "waiting for ..."; `now` only dates the as-of; `link`: its page.
+
+    `theme`: what it stands on; without it the wall is dark and a page light.
+    """
     if place == "wall":
-        body = _wall_body(t, lang, now, zone, titles)
+        body = _wall_body(t, lang, now, zone, titles, theme or "dark")
     else:
-        body = [html.A(_page_body(t, lang, now, zone, titles), href=link or f"/kpi/{t.kpi}?lang={lang}", className="tile-link")]
+        body = [html.A(_page_body(t, lang, now, zone, titles, theme or "light"), href=link or f"/kpi/{t.kpi}?lang={lang}", className="tile-link")]
     return html.Div(body, id=tile_id(t.kpi), className=_classes(t), **data_attributes(t))
 
 
-def _wall_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str]) -> list[Component]:
+def _wall_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str], theme: Theme) -> list[Component]:
     """Three rows that every tile of the wall shares: title and alarm; value and what it is against; freshness."""
-    title = pick(t.title, lang)
+    title = shortened(pick(t.title, lang), _TITLE_CHARS)
     target = _target(t, lang) if t.value is not None else None
     against = _known([_waits(t, lang, titles), _missing(t, lang), _delta(t, lang), target])[:1]
     abnormal = _abnormal(t, lang)
     size = title_size(title + " " * _CHIP_CHARS if abnormal else title)
-    beside = _known([_period(t, lang, zone), _parts(t, lang), _line(t, lang, "dark")])[:1]  # more do not fit
+    beside = _known([_period(t, lang, zone), _parts(t, lang), _line(t, lang, theme)])[:1]  # more do not fit
     return [
-        html.Div(_known([html.Div(title, className=f"tile-title {size}"), abnormal]), className="tile-head"),
+        html.Div(_known([abnormal, _heading(title, pick(t.title, lang), size)]), className="tile-head"),  # its second line runs below the chip
         html.Div([value_line(t, lang, "wall"), html.Div(against, className="tile-notes")], className="tile-main"),
         html.Div([_freshness(t, lang, now, zone), *beside], className="tile-foot"),
     ]
 
 
-def _page_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str]) -> list[Component]:
+def _page_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str], theme: Theme) -> list[Component]:
     """Four rows that every tile of a page shares, filled or not: title and alarm; value and course; against what; of when."""
-    title = titled(t, lang)
+    title = shortened(titled(t, lang), _TITLE_CHARS)
     against = [_waits(t, lang, titles), _missing(t, lang), _doubt(t, lang), _delta(t, lang, "page"), _target(t, lang) if t.value is not None else None]
     return [
-        html.Div(_known([html.Div(title, className=f"tile-title {title_size(title)}"), _abnormal(t, lang)]), className="tile-head"),
-        html.Div(_known([value_line(t, lang, "page"), _line(t, lang, "light")]), className="tile-main"),
+        html.Div(_known([_heading(title, titled(t, lang), title_size(title)), _abnormal(t, lang)]), className="tile-head"),
+        html.Div(_known([value_line(t, lang, "page"), _line(t, lang, theme)]), className="tile-main"),
         html.Div(_known(against), className="tile-notes"),
         html.Div([html.Div(_known([_period(t, lang, zone) or running(t, lang, zone), _parts(t, lang)]), className="tile-of"), _freshness(t, lang, now, zone)], className="tile-foot"),
     ]
+
+
+def _heading(shown: str, whole: str, size: str) -> Component:
+    return html.Div(shown, className=f"tile-title {size}", **({} if shown == whole else {"title": whole}))
 
 
 def _doubt(t: Tile, lang: Lang) -> Component | None:
@@ -175,7 +186,8 @@ def value_line(t: Tile, lang: Lang, place: Place = "page") -> Component:
     pieces = [p.strip() for p in _WORDS_IN_DIGITS.split(digits) if p.strip()]
     spans: list[Component] = [html.Span(p, className="value-unit" if p[0].isalpha() else "value-number") for p in pieces]
     if unit:
-        spans.append(html.Span(unit, className="value-unit value-percent" if unit == "%" else "value-unit"))
+        kind = " value-percent" if unit == "%" else " unit-long" if len(unit) > _UNIT_CHARS else ""
+        spans.append(html.Span(unit, className=f"value-unit{kind}"))
     return html.Div(spans, className=f"tile-value {_digits_size(digits, unit)}")
 
 
@@ -221,8 +233,9 @@ def _delta(t: Tile, lang: Lang, place: Place = "wall") -> Component | None:
     versus = say(f"versus.{t.delta.versus}{'.day' if day else ''}", lang)
     if not t.delta.fair and place == "page":
         versus = say("versus.whole", lang, versus=versus)
-    arrow = "flat" if t.delta.value == 0 else "up" if t.delta.value > 0 else "down"
-    change = html.Span([shape(arrow), html.Span(signed(t.delta.value, t.unit, lang, t.decimals))], className="note-change")
+    said = signed(t.delta.value, t.unit, lang, t.decimals)
+    arrow = [] if said == say("unchanged", lang) else [shape("up" if t.delta.value > 0 else "down")]
+    change = html.Span([*arrow, html.Span(said)], className="note-change")
     return html.Div([change, html.Span(versus, className="note-versus")], className="note note-delta", **{"data-delta": plain(t.delta.value)})
 
 
@@ -248,7 +261,7 @@ def _period(t: Tile, lang: Lang, zone: ZoneInfo) -> Component | None:
     return html.Div(period_words(t.period.start.astimezone(zone).date(), t.period.end.astimezone(zone).date(), lang), className="note note-period")
 
 
-def _line(t: Tile, lang: Lang, theme: str) -> Component | None:
+def _line(t: Tile, lang: Lang, theme: Theme) -> Component | None:
     if t.as_of is None:
         return None
     return spark(t.spark, say("trend", lang, title=pick(t.title, lang)), theme)

@@ -12,6 +12,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboards.figures.numbers import in_words, period_words, plain
+from dashboards.figures.parts import Theme
 from dashboards.figures.spark import place_x, spark
 from dashboards.words import Lang, say
 from ioc.kpi.tile import Tile
@@ -20,7 +21,7 @@ _ADDS_UP = ("sum", "count_now")
 _WIDTH = 640  # of the line, in its own pixels
 
 
-def trend(t: Tile, title: str, spans: Sequence[tuple[date, date]], lang: Lang) -> list[Component]:
+def trend(t: Tile, title: str, spans: Sequence[tuple[date, date]], lang: Lang, theme: Theme = "light") -> list[Component]:
     """Return the figure and its legend. `spans`: first and last day of each point's period, as many as `t.spark` has."""
     known = [value for value in t.spark if value is not None]
     if len(known) < 2:
@@ -31,7 +32,7 @@ def trend(t: Tile, title: str, spans: Sequence[tuple[date, date]], lang: Lang) -
     if t.kind in _ADDS_UP and min(known) >= 0:
         figure = _columns(t, names, label, lang)
     else:
-        figure = spark(t.spark, label, "light", width=_WIDTH, height=150)
+        figure = spark(t.spark, label, theme, width=_WIDTH, height=150)
     low, high = (in_words(value, t.unit, lang, t.decimals) for value in (min(known), max(known)))
     ends = html.Div([html.Span(names[0]), html.Span(names[-1])], className="trend-ends")
     return [figure, ends, _points(t, names, lang), html.Div(say("kpi.range", lang, low=low, high=high), className="rank-none")]

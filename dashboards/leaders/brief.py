@@ -101,7 +101,7 @@ def _against(t: Tile, lang: Lang) -> str:
     if t.delta is None or t.delta.versus == "target":
         return ""
     by, reference = signed(t.delta.value, t.unit, lang, t.decimals), say(f"brief.versus.{t.delta.versus}", lang)
-    if by.startswith("±"):
+    if by == say("unchanged", lang):
         return say("brief.same", lang, reference=reference)
     return say("brief.more" if by.startswith("+") else "brief.less", lang, by=by[1:], reference=reference)
 

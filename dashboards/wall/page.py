@@ -237,4 +237,4 @@ def _chart(chart: Chart, area: str | None, tiles: list[Tile], snapshot: Snapshot
             inside = charts.flow(tiles, lang, now, zone, pick(chart.title, lang) if chart.title else "")
         case "bars":
             inside = charts.bars(pick(chart.title, lang) if chart.title else "", tiles, lang, now, zone)
-    return {"children": to_json(inside), "className": f"chart chart-{chart.chart} state-{charts.worst(tiles).quality.state}"} | charts.attributes(chart.chart, tiles)
+    return props_of(charts.root(chart.chart, inside, tiles))

@@ -59,7 +59,7 @@ from ioc.store.reader import (
 __all__ = ["Catalogue", "Change", "Derived", "Formula", "Guard", "Kpi", "Period", "Theme", "in_use", "load"]
 
 KPI_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-UNIT = re.compile(r"(1|%|h|d|min|ms|mm|m|km|m/s|ug/m3|VND|USD|By|\{[a-z_]+\})(/\{[a-z_]+\})?")  # of UCUM, what KPIs are counted in; {dossier} is an annotated count
+UNIT = re.compile(r"(1|%|h|d|min|ms|mm|m|km|m/s|km/h|ug/m3|VND|USD|By|\{[a-z_]+\})(/\{[a-z_]+\})?")  # of UCUM, what KPIs are counted in; {dossier} is an annotated count
 _PRESENT_STATES = ("ok", "degraded", "down", "unknown")  # an asset's states, all but retired
 _RATIO_KINDS = ("ratio", "mean")
 
@@ -284,7 +284,7 @@ _Terms = Annotated[tuple[_Term, ...], BeforeValidator(_as_list), Field(min_lengt
 class _Ratio(_Row):
     numerator: _Terms
     denominator: _Terms
-    scale: int = Field(1, ge=1)
+    scale: Decimal = Field(Decimal(1), gt=0)  # 100: a percentage; 3.6: km/h of m/s
 
 
 _Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=2)]
@@ -297,7 +297,7 @@ class _Kpis(_Row):
     difference: _Names | None = None
     ratio: _Names | None = None
     index: dict[str, Decimal] | None = None
-    scale: int = Field(1, ge=1)
+    scale: Decimal = Field(Decimal(1), gt=0)
 
     @model_validator(mode="after")
     def _shape(self) -> _Kpis:
@@ -407,7 +407,7 @@ class _KpiRow(_Row):
     @classmethod
     def _unit(cls, value: str) -> str:
         if not UNIT.fullmatch(value):
-            raise ValueError(f"{value!r} is not a unit KPIs are counted in; write 1, %, h, d, min, ms, mm, m, km, m/s, ug/m3, VND, USD, By or a counted thing as {{dossier}}")
+            raise ValueError(f"{value!r} is not a unit KPIs are counted in; write 1, %, h, d, min, ms, mm, m, km, m/s, km/h, ug/m3, VND, USD, By or a counted thing as {{dossier}}")
         return value
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ class Formula:
 
     numerator: tuple[Term, ...]
     denominator: tuple[Term, ...] = ()
-    scale: int = 1
+    scale: Decimal = Decimal(1)
     derived: Derived | None = None
 
     @property

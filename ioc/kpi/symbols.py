@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from ioc.kpi.model import Derived, Formula
 from ioc.store.reader import AssetTerm, CaseTerm, ObservationTerm, Term
 
@@ -19,7 +21,7 @@ def in_symbols(formula: Formula) -> str:
     return f"{scale}{top} / {f'({bottom})' if len(formula.denominator) > 1 else bottom}"
 
 
-def _derived_symbols(derived: Derived, scale: int) -> str:
+def _derived_symbols(derived: Derived, scale: Decimal) -> str:
     names = [kpi.kpi for kpi in derived.inputs]
     if derived.operation == "index":
         return f"({' + '.join(f'{weight} × {name}' for weight, name in zip(derived.weights, names, strict=True))}) / {sum(derived.weights)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from ioc.kpi.model import Derived, Formula, Kpi
 from ioc.kpi.tile import Words
@@ -47,21 +48,24 @@ def _sentence(formula: Formula, titles: Mapping[str, Words], language: str, late
         bottom = joined.join(_term(term, titles, language) for term in formula.denominator)
         top += {"vi": f", chia cho {bottom}", "en": f", divided by {bottom}"}[language]
     if formula.scale != 1:
-        top += {"vi": f", nhân {formula.scale}", "en": f", times {formula.scale}"}[language]
+        top += _times(formula.scale, language)
     if latest:
         top += {"vi": "; của kỳ mới nhất có số liệu", "en": "; of the newest period that has one"}[language]
     return top[0].upper() + top[1:] + "."
 
 
-def _over_kpis(derived: Derived, scale: int, language: str) -> str:
+def _over_kpis(derived: Derived, scale: Decimal, language: str) -> str:
     vi = language == "vi"
     names = [f"“{getattr(kpi.title, language)}”" for kpi in derived.inputs]
     if derived.operation == "index":
         weighed = (" và " if vi else " and ").join(f"{name} ({weight})" for name, weight in zip(names, derived.weights, strict=True))
         return f"Trung bình có trọng số của {weighed}." if vi else f"Weighted mean of {weighed}."
     words = {"sum": (" cộng ", " plus "), "difference": (" trừ ", " minus "), "ratio": (" chia cho ", " divided by ")}[derived.operation]
-    times = (f", nhân {scale}" if vi else f", times {scale}") if scale != 1 else ""
-    return words[0 if vi else 1].join(names) + times + "."
+    return words[0 if vi else 1].join(names) + (_times(scale, language) if scale != 1 else "") + "."
+
+
+def _times(scale: Decimal, language: str) -> str:
+    return f", nhân {str(scale).replace('.', ',')}" if language == "vi" else f", times {scale}"
 
 
 def _term(term: Term, titles: Mapping[str, Words], language: str) -> str:

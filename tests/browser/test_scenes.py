@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -185,21 +184,6 @@ def test_a_screen_whose_clock_is_wrong_shows_the_time_of_the_server(screens: Scr
     page = open_page("/wall/overview", script=f"{real} const began = real(); Date.now = () => {int(province.NOW.timestamp() * 1000) + wrong_h * 3_600_000} + real() - began;" + REFUSE_WEBGL)
     page.wait_for_function("document.querySelector('.clock-time').textContent.startsWith('14:32')")
     expect(page.locator("#link-lost")).to_be_hidden()
-
-
-@pytest.mark.parametrize("size", [(1920, 1080), (3840, 2160)])
-def test_nothing_of_any_scene_is_cut_off(screens: Screens, open_page: OpenPage, size: tuple[int, int]) -> None:
-    page = drawn(open_page("/wall", *size, script=REFUSE_WEBGL))
-    page.evaluate(STILL)
-    cut: dict[str, Any] = {}
-    for name in NAMES:
-        assert on(page) == name
-        page.wait_for_timeout(300)
-        over = page.evaluate("[...document.querySelectorAll('.tile-head, .tile-main, .tile-foot, .wall-header, .feed, .legend-title, .chart-head, .chart-foot, .flow, .trend-plot, .calendar-plot, .chart .ranking')].filter((x) => x.offsetParent && (x.scrollWidth > x.clientWidth + 1 || (x.closest('.chart') && x.scrollHeight > x.clientHeight + 0.4 * parseFloat(getComputedStyle(x).fontSize)))).map((x) => x.textContent)")
-        if over:
-            cut[name] = over
-        page.keyboard.press("ArrowRight")
-    assert cut == {}
 
 
 def test_a_hidden_scenes_tiles_wait_with_their_newest_value(screens: Screens, open_page: OpenPage) -> None:

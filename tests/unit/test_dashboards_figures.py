@@ -13,10 +13,10 @@ import pytest
 
 from dashboards.figures.breakdown import split
 from dashboards.figures.feeds import MOST, feed_strip
-from dashboards.figures.parts import to_json
+from dashboards.figures.parts import shortened, to_json
 from dashboards.figures.ranking import ranking
 from dashboards.figures.spark import spark
-from dashboards.figures.ticker import shortened, ticker
+from dashboards.figures.ticker import ticker
 from dashboards.figures.tile import Place, tile
 from dashboards.words import _WORDS
 from ioc.kpi.tile import STATES, Delta, Quality, Tile

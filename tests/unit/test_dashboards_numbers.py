@@ -65,7 +65,8 @@ def test_it_says_a_difference_of_percentages_in_points() -> None:
     assert signed(1.2, "%", "en", 1) == "+1.2 pts"
     assert signed(12, "{dossier}", "vi") == "+12"
     assert signed(-35.03e9, "{document}", "vi") == "\u221235,03\u00a0tỷ"
-    assert signed(0, "{dossier}", "vi") == "±0"
+    assert signed(0, "{dossier}", "vi") == "không đổi" == signed(-0.04, "%", "vi", 1)
+    assert signed(0.4, "{dossier}", "en") == "unchanged"
     assert signed(-1.5, "h", "vi", 1) == "\u22121,5\u00a0giờ"
     assert signed(236.0, "h", "vi", 1) == "+9,8\u00a0ngày"
 
@@ -85,7 +86,7 @@ def test_it_dates_only_what_is_not_of_today() -> None:
 
 def test_it_has_a_word_in_both_languages_for_every_unit_of_the_catalogue() -> None:
     units = {kpi.unit for kpi in load(Path(__file__).parents[2] / "dashboards" / "catalogue")}
-    for unit in units - {"1", "%", "mm", "m", "km", "m/s", "{camera}"}:  # written alike in every language
+    for unit in units - {"1", "%", "mm", "m", "km", "km/h", "{camera}"}:  # written alike in every language
         assert unit_word(unit, "vi") not in ("", unit.strip("{}")), unit
         assert unit_word(unit, "en"), unit
 
