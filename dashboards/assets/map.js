@@ -15,7 +15,7 @@
   let text = 0; // size of a label, px
   let world = 1; // px around the Earth at the camera's zoom
   let left = 0; // px to the legend when the camera was set
-  let frame = { left: 0, right: 0 }; // of the map beside its legend, in those px
+  let frame = { left: 0, right: 0, bottom: 0 }; // of the map beside its legend, in those px
   let count = 0;
   let fitted = ""; // the size the camera was set for
 
@@ -205,8 +205,10 @@
     return shown.reverse().flatMap(([, , grave, name, level, lon, lat]) => {
       const half = Math.max(name.length, level.length) * text * 0.22 + 10;
       const aside = asideOf(lon, half);
-      const row = { position: [lon, lat], text: `${name}\n${level}`, ink: grave ? [255, 190, 70, 255] : [245, 248, 250, 255], offset: [aside, 1.15 * text] };
-      return claim(taken, [lon + (aside / world) * 360, lat], half, 1.05 * text, 1.15 * text) ? [row] : [];
+      // Below its area, but above the line with the scale.
+      const down = Math.min(1.15 * text, mercator(lat) * world - frame.bottom - 2.7 * text);
+      const row = { position: [lon, lat], text: `${name}\n${level}`, ink: grave ? [255, 190, 70, 255] : [245, 248, 250, 255], offset: [aside, down] };
+      return claim(taken, [lon + (aside / world) * 360, lat], half, 1.05 * text, down) ? [row] : [];
     });
   }
 
@@ -253,7 +255,8 @@
       const half = row.text.length * text * 0.3;
       const aside = asideOf(row.position[0], half * 0.9); // the estimate is generous
       const place = [row.position[0] + (aside / world) * 360, row.position[1]];
-      const down = [0, 1.1 * text, -1.1 * text].find((shift) => claim(taken, place, half, text * 0.575, shift));
+      const lowest = mercator(place[1]) * world - frame.bottom - 1.8 * text; // below that stands the scale
+      const down = [0, 1.1 * text, -1.1 * text].filter((shift) => shift <= Math.max(0, lowest)).find((shift) => claim(taken, place, half, text * 0.575, shift));
       return down === undefined ? [] : [{ ...row, offset: [aside, down] }];
     });
   }
@@ -334,7 +337,7 @@
     const middle = (mercator(north) + mercator(south)) / 2;
     const latitude = (360 / Math.PI) * Math.atan(Math.exp(middle * 2 * Math.PI)) - 90;
     const longitude = (west + east) / 2 - (taken / 2 / world) * 360;
-    frame = { left: (longitude / 360) * world - box.width / 2 + taken, right: (longitude / 360) * world + box.width / 2 };
+    frame = { left: (longitude / 360) * world - box.width / 2 + taken, right: (longitude / 360) * world + box.width / 2, bottom: middle * world - box.height / 2 };
     measure(spec, latitude);
     return { longitude, latitude, zoom: Math.log2(world / 512), pitch: 0, bearing: 0 };
   }
