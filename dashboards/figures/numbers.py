@@ -176,7 +176,7 @@ def signed(value: float, unit: str, lang: Lang, decimals: int = 0) -> str:
     elif unit == "h" and abs(value) >= 24:
         text = in_words(abs(value) / 24, "d", lang, 1)
     else:
-        text = in_words(abs(value), unit, lang, decimals)
+        text = in_words(abs(value), unit.partition("/{")[0], lang, decimals)  # each of what, the number itself says
     return f"+{text}" if value > 0 else f"\u2212{text}"
 
 

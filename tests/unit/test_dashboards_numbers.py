@@ -67,6 +67,7 @@ def test_it_says_a_difference_of_percentages_in_points() -> None:
     assert signed(-35.03e9, "{document}", "vi") == "\u221235,03\u00a0tỷ"
     assert signed(0, "{dossier}", "vi") == "không đổi" == signed(-0.04, "%", "vi", 1)
     assert signed(0.4, "{dossier}", "en") == "unchanged"
+    assert signed(-2, "VND/{document}", "vi") == "\u22122\u00a0đồng"
     assert signed(-1.5, "h", "vi", 1) == "\u22121,5\u00a0giờ"
     assert signed(236.0, "h", "vi", 1) == "+9,8\u00a0ngày"
 
