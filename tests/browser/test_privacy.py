@@ -225,7 +225,7 @@ def _number(config: Config, question: str) -> int:
         return int(row[0] or 0) if row else 0
 
 
-def _wait(done: Callable[[], bool], otherwise: str, state: Callable[[], object] = str, most_s: float = 60) -> None:
+def _wait(done: Callable[[], bool], otherwise: str, state: Callable[[], object] = str, most_s: float = 180) -> None:
     ends = time.monotonic() + most_s
     while not done():
         assert time.monotonic() < ends, (otherwise, state())

@@ -149,14 +149,23 @@ def test_w03_every_state_is_told_without_colour(open_page: OpenPage, screens: Sc
     assert alike == []
 
 
+COLOURS = """() => Object.fromEntries(window.ioc_map.deck().props.layers.map(({ id, props: { data } }) => {
+  const columns = Object.entries((data || {}).attributes || {}).filter(([name]) => name.endsWith("Color")).map(([, { value }]) => value);
+  const ofColumns = columns.flatMap((value) => Array.from({ length: data.length }, (_, i) => value.slice(4 * i, 4 * i + 3).join()));
+  const ofRows = columns.length ? [] : [...(data || [])].map((row) => (row.fill || (row.properties || {}).fill || []).slice(0, 3).join());
+  return [id, [...ofColumns, ...ofRows]];
+}))"""
+
+
 def test_w04_no_layer_of_the_map_but_the_chips_has_a_colour_of_vn_aqi(open_page: OpenPage, screens: Screens) -> None:
-    page = drawn(open_page("/wall/environment"))
-    page.wait_for_function("window.ioc_map.deck().props.layers.find((layer) => layer.id === 'chips').props.data.length > 3")
-    layers = page.evaluate(
-        "(() => Object.fromEntries(window.ioc_map.deck().props.layers.map((layer) => [layer.id, [...(layer.props.data || [])].map((row) => (row.fill || (row.properties || {}).fill || []).slice(0, 3).join())])))()"
-    )
     palette = {"0,228,0", "255,255,0", "255,126,0", "255,0,0", "143,63,151", "126,0,35"}
-    assert {name for name, fills in layers.items() if palette & set(fills)} == {"chips"}
+    for scene, layer, coloured in [("environment", "chips", {"chips"}), ("overview", "incidents", set())]:
+        page = drawn(open_page(f"/wall/{scene}"))
+        page.wait_for_function(f"window.ioc_map.deck().props.layers.find(({{ id }}) => id === '{layer}').props.data.length > 3")
+        layers = page.evaluate(COLOURS)
+        assert all(layers[layer])
+        assert {name for name, fills in layers.items() if palette & set(fills)} == coloured
+        page.close()
 
 
 @pytest.mark.parametrize("path", GALLERIES)
