@@ -2,7 +2,8 @@
 # make test          set-up and every test this machine can run
 # make setup lint bench clean
 #
-# ARGS passes options through: make up ARGS="--port 8060 --data-dir DIR", make test ARGS="-k ingest", make bench ARGS=ingest
+# ARGS passes options through: make up ARGS="--port 8060 --data-dir DIR", make test ARGS="-k ingest"
+# (or ARGS="-n auto --dist loadfile": a process a core, each with servers of its own), make bench ARGS=ingest
 # PYTHON names another Python (3.11 or newer): make up PYTHON=python3.12
 
 VENV ?= .venv
@@ -19,7 +20,7 @@ up: $(VENV)/.runs
 setup: $(VENV)/.runs
 
 test: $(VENV)/.tests
-	@$(VENV)/bin/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(VENV)/bin/python -m pytest $(ARGS)
 
 lint: $(VENV)/.tests
 	@$(VENV)/bin/ruff check .

@@ -23,7 +23,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import services as found
 import yaml
 from kafka import KafkaConsumer, TopicPartition
 
@@ -31,6 +30,8 @@ from ioc import config as config_
 from ioc import ingest
 from ioc.config import Broker
 from ioc.connect.replay import Asked, Reply, serving
+from ioc.embedded.broker import Tansu
+from ioc.embedded.kafka import Kafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
@@ -128,11 +129,11 @@ def _on_the_broker(broker: Broker, topic: str) -> tuple[list[Any], int]:
 
 
 def test_connect_killed_at_any_step_loses_nothing_and_counts_nothing_twice(
-    services: found.Services, broker: Broker, database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_broker: Tansu | Kafka, broker_kind: Any, database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if services.broker.server is None or services.broker.server.process.pid is None:
-        pytest.skip("needs a broker it may stop for a moment")
-    broker_pid = services.broker.server.process.pid
+    broker = Broker(bootstrap=own_broker.bootstrap, kind=broker_kind, prefix="t", group="g")
+    broker_pid = own_broker.process.pid
+    assert broker_pid is not None
     topic, source, dead = f"{broker.prefix}.{FEED}", Source(), f"{broker.prefix}.dead-letters"
     held, killed = threading.Event(), []
 
