@@ -25,6 +25,7 @@ import psycopg
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
+from kafka.structs import MemberState
 
 from ioc import areas as areas_
 from ioc import privacy
@@ -43,6 +44,11 @@ RETRY_MIN_S, RETRY_MAX_S = 0.5, 10.0  # between attempts to write while the data
 ID_CHECK_S = 5.0  # how often the topics' ids are looked at: a memory-only broker forgets its topics
 MAX_RECORD_CHARS = 65_536  # of a dead letter's bytes that are kept
 BEAT_S = 5.0
+POLL_MS = 1_000  # at most, where there is nothing to read; a poll returns with the first record
+METADATA_MS = 10_000  # how soon a topic that was made is seen
+# A rebalance that lasts longer is one the client forgot: kafka-python (3.0) joins anew because of a new topic, gives the join
+# up to the end of the poll, and then takes the topic for joined: it never asks for the outcome, and neither beats nor reads.
+JOIN_S = 15.0
 # Worth trying again as they stand: somebody else was quicker, or the server is busy, full or restarting.
 _AGAIN = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.UniqueViolation)
 
@@ -210,6 +216,7 @@ class Ingest:
         self._sink = Sink(config, stop)
         self._ids: dict[str, str] = {}
         self._ids_checked = 0.0
+        self._stable_at = 0.0
         self._beat = Beat(config.database.dsn, "ingest", f"{socket.gethostname()}:{os.getpid()}", clock)
         self.unplaced: set[TopicPartition] = set()  # assigned, but where to read from is not yet known
         self._next: dict[tuple[str, int], int] = {}  # partition -> up to where it was handed over to be written
@@ -250,7 +257,7 @@ class Ingest:
             session_timeout_ms=6_000,
             heartbeat_interval_ms=1_000,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
-            metadata_max_age_ms=10_000,
+            metadata_max_age_ms=METADATA_MS,
             **client_options(cfg.broker),
         )
         self.unplaced = set()
@@ -258,6 +265,7 @@ class Ingest:
         return consumer
 
     def _consume(self, consumer: Any) -> None:
+        self._stable_at = time.monotonic()
         with ThreadPoolExecutor(1, "ingest-write") as pool:
             writing: Future[Result] | None = None
             try:
@@ -266,9 +274,10 @@ class Ingest:
                         self._settle(writing, consumer)
                         writing = None
                         self._place(consumer)
-                    polled = consumer.poll(timeout_ms=self._config.ingest.linger_ms, max_records=self._config.ingest.batch)
+                    polled = consumer.poll(timeout_ms=POLL_MS, max_records=self._config.ingest.batch)
                     batch = self._batch(consumer, polled)
                     self._say_alive()
+                    self._check_group(consumer)
                     if time.monotonic() - self._ids_checked > ID_CHECK_S:
                         self._settle(writing, consumer)
                         writing = None
@@ -329,6 +338,13 @@ class Ingest:
             consumer.resume(tp)
             self.unplaced.discard(tp)
             log.info("partition assigned", topic=tp.topic, partition=tp.partition, offset=offset)
+
+    def _check_group(self, consumer: Any) -> None:
+        """Raise `Unavailable` when a rebalance does not end (see `JOIN_S`): another consumer joins in its place."""
+        if consumer.group_metadata().state != MemberState.REBALANCING:
+            self._stable_at = time.monotonic()
+        elif time.monotonic() - self._stable_at > JOIN_S:
+            raise Unavailable(f"the consumer group has been rebalancing for {JOIN_S:g} s")
 
     def _check_ids(self, consumer: Any) -> None:
         """Notice topics that were made again under the same name: their offsets start again."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from structlog.testing import capture_logs
 
 from ioc import ingest
@@ -191,3 +191,43 @@ def test_a_batch_that_another_process_outran_is_written_again_at_once(config: Co
         assert ingest.Sink(config, threading.Event()).put(ingest.Batch([], {}, {}, {}, [])).events == 1
     assert tries == [0, 0]
     assert [line["log_level"] for line in said] == ["info"]
+
+
+@contextmanager
+def slow_member(config: Config) -> Iterator[None]:
+    """Another member of the group, which looks at it every other second: so long a join takes."""
+    other = KafkaConsumer(
+        bootstrap_servers=config.broker.bootstrap, group_id=config.broker.group, enable_auto_commit=False, session_timeout_ms=6_000, heartbeat_interval_ms=500
+    )
+    other.subscribe(pattern=rf"^{config.broker.prefix}\..+")
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(2):
+            other.poll(timeout_ms=500)
+
+    other.poll(timeout_ms=500)
+    thread = threading.Thread(target=look)
+    thread.start()
+    until(lambda: bool(other.assignment()))
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=60)
+        other.close()
+
+
+def test_a_join_that_outlasts_a_poll_makes_nobody_deaf(config: Config, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kafka-python forgets a join that a new topic brought about when it takes longer than a poll."""
+    monkeypatch.setattr(ingest, "POLL_MS", 100)
+    monkeypatch.setattr(ingest, "METADATA_MS", 500)
+    monkeypatch.setattr(ingest, "JOIN_S", 4.0)
+    with running(config):
+        send(publisher, [obs(i) for i in range(100)])
+        until(lambda: stored(config) == 100)
+        with slow_member(config):
+            publisher.send("later", obs(1000))
+            publisher.flush()
+            time.sleep(3)  # the group joins anew
+        until(lambda: stored(config) == 101, 30)
