@@ -52,6 +52,7 @@ def _options(
     if ctx.invoked_subcommand != "up":  # a second system must not be pointed at the first one's database
         for name, value in running_environment(data_dir).items():
             os.environ.setdefault(name, value)
+    ctx.obj = data_dir
 
 
 def _user() -> str:
@@ -76,8 +77,9 @@ def _stop_on_signals() -> threading.Event:
 
 @app.command()
 def up(
+    ctx: typer.Context,
     port: Annotated[int, typer.Option(help="Port of the screens.")] = 8050,
-    data_dir: Annotated[Path, typer.Option(help="Folder for everything that is kept.")] = DEFAULT_DATA_DIR,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for everything that is kept.", show_default=str(DEFAULT_DATA_DIR))] = None,
     timescaledb: Annotated[bool, typer.Option("--timescaledb", help="Provide real TimescaleDB (root, Debian family).")] = False,
     kafka: Annotated[bool, typer.Option("--kafka", help="Provide real Apache Kafka (Java 17, Maven).")] = False,
     rate: Annotated[float | None, typer.Option(help="Simulated events a second.")] = None,
@@ -87,7 +89,7 @@ def up(
     """Run the whole system on this machine; Ctrl-C stops all of it."""
     from ioc.embedded.up import up as run_up
 
-    raise typer.Exit(run_up(port, data_dir, timescaledb=timescaledb, kafka=kafka, rate=rate, speed=speed, simulator=simulator))
+    raise typer.Exit(run_up(port, data_dir or ctx.obj, timescaledb=timescaledb, kafka=kafka, rate=rate, speed=speed, simulator=simulator))
 
 
 @app.command()

@@ -184,6 +184,7 @@ class View:
         self.of_courses = {area: tuple(kpis) for area, kpis in (of_courses or {}).items()}
         self.viewers: set[Viewer] = set()
         self.parts: dict[str, str] = {}  # component id -> its props as JSON
+        self._written: dict[str, tuple[dict[str, Any], str]] = {}  # component id -> its newest props, and as JSON
         self.seq = 0
         self.now = ""
         self._whole = ""
@@ -198,14 +199,20 @@ class View:
                 viewer.put(message)
 
     def draw(self, shown: Snapshot) -> dict[str, str]:
-        """Return component id -> its props as JSON, for a snapshot; changes nothing here."""
-        return {name: json.dumps(value, ensure_ascii=False, separators=(",", ":")) for name, value in self.render(shown).items()}
+        """Return component id -> its props as JSON, for a snapshot; what is the very object of last time is not written again."""
+        last, props = self._written, self.render(shown)
+        written = self._written = {name: (value, last[name][1] if name in last and last[name][0] is value else _json(value)) for name, value in props.items()}
+        return {name: text for name, (_, text) in written.items()}
 
     def whole(self) -> str:
         """Return the message that shows everything, serialised once per rendering."""
         if not self._whole:
             self._whole = _message(self.seq, self.version, self.now, self.parts, snapshot=True)
         return self._whole
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _message(seq: int, version: str, now: str, parts: dict[str, str], *, snapshot: bool) -> str:
@@ -462,7 +469,8 @@ class Hub:
 
     def _points(self, reader: Reader, now: datetime) -> list[Point]:
         self._points_at, self._points_dirty = time.monotonic(), False
-        return points(reader, now)
+        old, new = self.snapshot.points, points(reader, now)
+        return old if new == old else new  # the same list: nothing is drawn anew
 
     def _services(self, conn: psycopg.Connection[Any], now: datetime) -> dict[str, Any]:
         """Return database, broker and our own processes as /healthz and the operations page show them."""

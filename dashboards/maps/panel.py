@@ -10,7 +10,8 @@ which KPI that is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -19,6 +20,7 @@ from dashboards.context import Context
 from dashboards.figures.numbers import clock_time, iso, number, unit_word
 from dashboards.figures.parts import shape, state_chip, to_json
 from dashboards.figures.ranking import ranking
+from dashboards.kept import Kept
 from dashboards.maps import chips, country, outlines, points
 from dashboards.maps.classes import breaks, class_of, ranges, shade
 from dashboards.maps.country import inset
@@ -26,8 +28,11 @@ from dashboards.maps.points import Columns, Drawn
 from dashboards.maps.spec import spec
 from dashboards.wall.scene import Scene, SceneMap
 from dashboards.words import Lang, known_or, pick, say
+from ioc.clock import local_day
 from ioc.kpi.tile import Tile
 from ioc.live import Point, Props, Snapshot
+
+LAYERS: tuple[points.Layer, ...] = ("incident", "asset")
 
 
 def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
@@ -50,50 +55,74 @@ def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
     )
 
 
-def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: Lang) -> Props:
-    """Return the map's properties for a snapshot."""
-    areas: dict[str, dict[str, Any]] = {}
-    legends: list[Component] = []
-    rankings: list[Component] = []
-    bounds = context.shapes["bounds"]
+class Places(NamedTuple):
+    """What the scenes draw of the points: the stores, and by scene how each layer is drawn and what the legend says of it."""
+
+    stores: Props
+    drawn: dict[str, list[Drawn]]
+    symbols: dict[str, list[Component]]
+
+
+def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: Lang, kept: Kept | None = None) -> Props:
+    """Return the map's properties for a snapshot. `kept`: what was drawn last; without it everything is drawn."""
+    kept = kept or Kept()
+    day = local_day(snapshot.now, context.zone)
     found = points.columns(snapshot.points)
-    drawn: dict[str, list[Drawn]] = {"incident": [], "asset": []}
-    shaped = [p for p in snapshot.points if p.shape is not None]
-    outlined = [p for p in shaped if outlines.touches(p, bounds)]
+    places = kept.of("map places", (found,), partial(_places, scenes, found, context, lang))
+    areas: dict[str, Any] = {}
+    legends: list[Any] = []
+    rankings: list[Any] = []
+    for scene in scenes:
+        kpi = _map_of(scene).kpi
+        tile, every = snapshot.tiles.get(kpi), snapshot.by_area.get(kpi, {})
+        area, legend, rows = kept.of(f"map {scene.name}", (tile, every, found, day), partial(_scene, scene, tile, every, places, snapshot, context, lang))
+        areas[scene.name] = area
+        legends.append(legend)
+        rankings.append(rows)
+    return {"map-areas": {"data": areas}, **places.stores, "map-legend": {"children": legends}, "map-ranking": {"children": rankings}}
+
+
+def _places(scenes: Sequence[Scene], found: Columns, context: Context, lang: Lang) -> Places:
+    bounds = context.shapes["bounds"]
+    drawn = {scene.name: _drawn(scene, found, bounds, context) for scene in scenes}
+    sets = {layer: points.sets(found, [d for mine in drawn.values() for d in mine if d.layer == layer], bounds) for layer in LAYERS}
+    near = [p for p in found.shaped if outlines.touches(p, bounds)]
+    stores: Props = {
+        "map-incidents": {"data": sets["incident"]},
+        "map-assets": {"data": sets["asset"]},
+        "map-outlines": {"data": outlines.rows(near, bounds, lang)},
+    }
+    symbols = {}
     for scene in scenes:
         scene_map = _map_of(scene)
-        tile = snapshot.tiles.get(scene_map.kpi)
-        codes = context.parts[scene.area] if scene.area else tuple(context.areas.communes)
-        every = snapshot.by_area.get(scene_map.kpi, {})
-        values = {code: every.get(code) for code in codes}  # a part of the province has classes of its own
-        edges = breaks(values.values(), whole=whole_numbers(tile))
-        unit, decimals = (tile.unit, tile.decimals) if tile else ("1", 0)
-        mine = _drawn(scene, found, bounds, context)
-        for layer in mine:
-            drawn[layer.layer].append(layer)
-        areas[scene.name] = {
-            "kpi": scene_map.kpi,
-            "state": tile.quality.state if tile else "never",
-            "as_of": iso(tile.as_of) if tile else "",
-            "label": say("map.label", lang, title=pick(tile.title, lang)) if tile else say("map", lang),
-            "chips": chips.rows(values, _stations(scene_map, snapshot, bounds), context.areas) if scene_map.chips else [],
-            "classes": {code: _shade(value, edges) for code, value in values.items()},
-            "draw": {layer.layer: [layer.mode, layer.key] for layer in mine},
-        }
-        asked = [p for p in shaped if scene_map.incidents and _of_feed(scene_map, p)]
-        away = sum(not outlines.touches(p, bounds) for p in asked)
+        asked = [p for p in found.shaped if scene_map.incidents and _of_feed(scene_map, p)]
         shapes = [p for p in asked if outlines.touches(p, context.extent(scene.area))]
-        legend = _legend(scene_map, tile, values, edges, _symbols(scene_map, found, mine, shapes, away, bounds, lang), context, snapshot, lang)
-        legends.append(html.Div(legend, className="legend-of", **{"data-for": scene.name}))
-        rankings.append(html.Div(ranking(values, context.areas, unit, decimals, lang, most=10), className="ranking-of", **{"data-for": scene.name}))
-    return {
-        "map-areas": {"data": areas},
-        "map-incidents": {"data": points.sets(found, drawn["incident"], bounds)},
-        "map-assets": {"data": points.sets(found, drawn["asset"], bounds)},
-        "map-outlines": {"data": outlines.rows(outlined, bounds, lang)},
-        "map-legend": {"children": to_json(legends)},
-        "map-ranking": {"children": to_json(rankings)},
+        away = sum(not outlines.touches(p, bounds) for p in asked)
+        symbols[scene.name] = _symbols(scene_map, found, drawn[scene.name], sets, shapes, away, bounds, lang)
+    return Places(stores, drawn, symbols)
+
+
+def _scene(
+    scene: Scene, tile: Tile | None, every: Mapping[str, float | None], places: Places, snapshot: Snapshot, context: Context, lang: Lang
+) -> tuple[dict[str, Any], Any, Any]:
+    """Return of one scene what the map must know, its legend and its ranking."""
+    scene_map = _map_of(scene)
+    codes = context.parts[scene.area] if scene.area else tuple(context.areas.communes)
+    values = {code: every.get(code) for code in codes}  # a part of the province has classes of its own
+    edges = breaks(values.values(), whole=whole_numbers(tile))
+    unit, decimals = (tile.unit, tile.decimals) if tile else ("1", 0)
+    area = {
+        "kpi": scene_map.kpi,
+        "state": tile.quality.state if tile else "never",
+        "as_of": iso(tile.as_of) if tile else "",
+        "label": say("map.label", lang, title=pick(tile.title, lang)) if tile else say("map", lang),
+        "chips": chips.rows(values, _stations(scene_map, snapshot, context.shapes["bounds"]), context.areas) if scene_map.chips else [],
+        "classes": {code: _shade(value, edges) for code, value in values.items()},
+        "draw": {layer.layer: [layer.mode, layer.key] for layer in places.drawn[scene.name]},
     }
+    legend = _legend(scene_map, tile, values, edges, places.symbols[scene.name], context, snapshot, lang)
+    own = {"data-for": scene.name}
+    return area, to_json(html.Div(legend, className="legend-of", **own)), to_json(html.Div(ranking(values, context.areas, unit, decimals, lang, most=10), className="ranking-of", **own))
 
 
 def _drawn(scene: Scene, found: Columns, bounds: Sequence[float], context: Context) -> list[Drawn]:
@@ -102,8 +131,7 @@ def _drawn(scene: Scene, found: Columns, bounds: Sequence[float], context: Conte
     view = country.BOUNDS if scene_map.view == "country" else context.extent(scene.area)
     look = scene_map.view if scene_map.view == "country" else scene.area or ""
     out = []
-    layers: tuple[points.Layer, ...] = ("incident", "asset")
-    for layer in layers:
+    for layer in LAYERS:
         if scene_map.incidents if layer == "incident" else scene_map.assets:
             which = found.of(layer, scene_map.feeds) & found.within(bounds)
             if scene.area:
@@ -187,13 +215,14 @@ def whole_numbers(tile: Tile | None) -> bool:
 
 
 def _symbols(
-    scene_map: SceneMap, found: Columns, drawn: Sequence[Drawn], shapes: Sequence[Point], away: int, bounds: Sequence[float], lang: Lang
-) -> list[Component]:
+    scene_map: SceneMap, found: Columns, drawn: Sequence[Drawn], sets: Mapping[points.Layer, Any], shapes: Sequence[Point], away: int, bounds: Sequence[float],
+    lang: Lang,
+) -> list[Component]:  # fmt: skip
     """A line a symbol that is on this scene's map, and what is not on it."""
     out: list[Component] = []
     for layer in drawn:
         if layer.mode == "heat":
-            out += _heat(found, layer, lang)
+            out += _heat(layer, sets[layer.layer]["heat"][layer.key]["edges"], lang)
         elif layer.layer == "asset":
             out += _assets(found, layer, lang)
         elif layer.n or not shapes:
@@ -241,8 +270,7 @@ def _assets(found: Columns, layer: Drawn, lang: Lang) -> list[Component]:
     return out
 
 
-def _heat(found: Columns, layer: Drawn, lang: Lang) -> list[Component]:
-    edges = points.heat(found, layer.which, layer.view)["edges"]
+def _heat(layer: Drawn, edges: list[float], lang: Lang) -> list[Component]:
     steps = ranges(edges, whole=True)
     lines = [html.Div([html.Span(className=f"swatch heat-{shade(i, len(steps))}"), html.Span(say("map.in_cell", lang, n=_range(low, high, 1, 0, lang)))]) for i, (low, high) in enumerate(steps)]
     return [html.Div(say("map.grouped", lang, all=number(layer.n, lang, 0))), *lines[::-1]] if layer.n else []

@@ -58,9 +58,12 @@ def inside(lon: float, lat: float, bounds: Bounds) -> bool:
     return west - MARGIN <= lon <= east + MARGIN and south - MARGIN <= lat <= north + MARGIN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Columns:
-    """Points that are drawn as points, a column a property; `feed`, `kind`, `area` are numbers into the names."""
+    """Points that are drawn as points, a column a property; `feed`, `kind`, `area` are numbers into the names.
+
+    `shaped`: the points with a shape, which are in no column.
+    """
 
     lon: Any
     lat: Any
@@ -72,6 +75,7 @@ class Columns:
     feeds: list[str]
     kinds: list[str]
     areas: list[str]
+    shaped: list[Point]
 
     def of(self, layer: Layer, feeds: Sequence[str]) -> Any:
         """Return which points are of this layer, and of these feeds (none: of all)."""
@@ -101,11 +105,11 @@ def columns(points: Sequence[Point]) -> Columns:
     global _last
     kept = _last
     if kept is None or kept[0] is not points:
-        kept = _last = (points, _columns([p for p in points if p.shape is None and p.state != "retired"]))
+        kept = _last = (points, _columns([p for p in points if p.shape is None and p.state != "retired"], [p for p in points if p.shape is not None]))
     return kept[1]
 
 
-def _columns(points: Sequence[Point]) -> Columns:
+def _columns(points: Sequence[Point], shaped: list[Point]) -> Columns:
     feeds, feed = _numbered([p.feed for p in points])
     kinds, kind = _numbered([p.category for p in points])
     areas, area = _numbered([p.area or "" for p in points])
@@ -113,7 +117,7 @@ def _columns(points: Sequence[Point]) -> Columns:
     return Columns(
         np.array([p.lon for p in points], dtype=np.float64), np.array([p.lat for p in points], dtype=np.float64),
         np.array([number[_style(p.layer, p.state, p.category)] for p in points], dtype=np.uint8), np.array([p.layer == "incident" for p in points], dtype=bool),
-        feed, kind, area, feeds, kinds, areas,
+        feed, kind, area, feeds, kinds, areas, shaped,
     )  # fmt: skip
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from zoneinfo import ZoneInfo
 
 from dash import html
 from dash.development.base_component import Component
@@ -14,12 +17,14 @@ from dashboards.figures.feeds import feed_strip
 from dashboards.figures.parts import props_of, to_json
 from dashboards.figures.ticker import area_name, ticker
 from dashboards.figures.tile import empty_tile, tile, tile_id
+from dashboards.kept import Kept
 from dashboards.maps import panel
 from dashboards.wall import past
 from dashboards.wall.scene import Chart, Scene
 from dashboards.words import Lang, pick, say
+from ioc.clock import local_day
 from ioc.config import Camera
-from ioc.kpi.tile import Tile
+from ioc.kpi.tile import History, Tile
 from ioc.live import Props, Render, Snapshot
 
 # Height of a letter as a share of the viewing distance.
@@ -191,39 +196,55 @@ def _lines(scenes: Sequence[Scene]) -> int:
 
 
 def render(scenes: Sequence[Scene], context: Context, lang: Lang) -> Render:
-    """Return the function that turns a snapshot into these scenes' properties."""
+    """Return the function that turns a snapshot into these scenes' properties; what has not changed is not drawn again."""
     titles = context.feed_titles(lang)
     mapped = [scene for scene in scenes if scene.map]
-    drawn = _charts(scenes)
+    shown, drawn, cameras, lines = _tiles(scenes), _charts(scenes), _cameras(scenes), _lines(scenes)
+    strip = any(scene.feeds for scene in scenes)
+    kept = Kept()
 
     def props(snapshot: Snapshot) -> Props:
         out: Props = {}
-        for kpi, area in _tiles(scenes):
-            tiles = snapshot.tiles if area is None else snapshot.parts.get(area, {})
-            if (value := tiles.get(kpi)) is not None:
-                out[tile_id(kpi, area)] = props_of(tile(value, lang, snapshot.now, context.zone, titles, "wall"))
+        now = snapshot.now
+        day = local_day(now, context.zone)  # all that a tile, a chart or a line takes of the time
+        for kpi, area in shown:
+            if (value := _part(snapshot, area).get(kpi)) is not None:
+                name = tile_id(kpi, area)
+                out[name] = kept.of(name, (value, day), partial(_tile, value, lang, now, context.zone, titles))
         for name, (chart, area) in drawn.items():
-            tiles = snapshot.tiles if area is None else snapshot.parts.get(area, {})
+            tiles = _part(snapshot, area)
             if all(kpi in tiles for kpi in chart.of):
-                out[name] = _chart(chart, area, [tiles[kpi] for kpi in chart.of], snapshot, context, lang)
-        for name in _cameras(scenes):
-            found = camera.tile(_named(name, context), snapshot.stills.get(name), lang, snapshot.now, context.config.stills.frozen_s)
+                of = [tiles[kpi] for kpi in chart.of]
+                past, values = snapshot.courses.get(area or "", {}).get(of[0].kpi), snapshot.by_area.get(of[0].kpi, {}) if chart.chart == "ranking" else {}
+                out[name] = kept.of(name, (of, past, values, day), partial(_chart, chart, area, of, past, values, now, context, lang))
+        for name in cameras:
+            found = camera.tile(_named(name, context), snapshot.stills.get(name), lang, now, context.config.stills.frozen_s)
             out[camera.still_id(name)] = props_of(found)
-        if any(scene.feeds for scene in scenes):
-            out["feeds"] = {"children": to_json(feed_strip(snapshot.feeds, lang, snapshot.now, context.zone))}
-        if lines := _lines(scenes):
-            out["ticker"] = {"children": to_json(ticker(snapshot.ticker, context.areas, lang, snapshot.now, context.zone, lines))}
+        if strip:
+            out["feeds"] = {"children": to_json(feed_strip(snapshot.feeds, lang, now, context.zone))}
+        if lines:
+            out["ticker"] = kept.of("ticker", (snapshot.ticker, day), lambda: {"children": to_json(ticker(snapshot.ticker, context.areas, lang, now, context.zone, lines))})
         if mapped:
-            out |= panel.props(mapped, snapshot, context, lang)
+            out |= panel.props(mapped, snapshot, context, lang, kept)
         return out
 
     return props
 
 
-def _chart(chart: Chart, area: str | None, tiles: list[Tile], snapshot: Snapshot, context: Context, lang: Lang) -> dict[str, object]:
-    """Return the properties of a chart's root."""
-    now, zone, first = snapshot.now, context.zone, tiles[0]
-    past = snapshot.courses.get(area or "", {}).get(first.kpi)
+def _part(snapshot: Snapshot, area: str | None) -> dict[str, Tile]:
+    """Return the tiles of the province, or of a part of it."""
+    return snapshot.tiles if area is None else snapshot.parts.get(area, {})
+
+
+def _tile(value: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str]) -> dict[str, object]:
+    return props_of(tile(value, lang, now, zone, titles, "wall"))
+
+
+def _chart(
+    chart: Chart, area: str | None, tiles: list[Tile], past: History | None, values: dict[str, float | None], now: datetime, context: Context, lang: Lang
+) -> dict[str, object]:
+    """Return the properties of a chart's root. `past`, `values`: the first KPI's, from before its spark and by commune."""
+    zone, first = context.zone, tiles[0]
     match chart.chart:
         case "trend":
             inside = charts.trend(first, past, lang, now, zone)
@@ -232,7 +253,7 @@ def _chart(chart: Chart, area: str | None, tiles: list[Tile], snapshot: Snapshot
         case "ranking":
             codes = context.parts[area] if area else tuple(context.areas.communes)
             names = {code: area_name(code, context.areas, lang) for code in codes}
-            inside = charts.ranked(first, snapshot.by_area.get(first.kpi, {}), names, lang, now, zone, chart.most, chart.order == "lowest")
+            inside = charts.ranked(first, values, names, lang, now, zone, chart.most, chart.order == "lowest")
         case "flow":
             inside = charts.flow(tiles, lang, now, zone, pick(chart.title, lang) if chart.title else "")
         case "bars":

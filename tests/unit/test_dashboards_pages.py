@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -71,6 +72,37 @@ def test_it_sends_only_to_places_that_are_on_the_page(lang: Lang) -> None:
 def test_it_renders_the_same_snapshot_the_same_way() -> None:
     for _, render in pages("vi"):
         assert render(province.snapshot()) == render(province.snapshot())
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_what_it_draws_again_and_what_it_keeps_make_the_screen_it_would_draw_from_nothing(lang: Lang) -> None:
+    folder = ROOT / "dashboards" / "scenes"
+    every = list(load(folder, sorted(path.stem for path in folder.glob("*.yaml")), CONTEXT.kpis).values())
+    shot, dice = province.snapshot(), random.Random(7)
+    of_area = {kpi: dict.fromkeys(values, 3.0) for kpi, values in shot.by_area.items()}
+    later = province.NOW + timedelta(days=1)
+    moments = [
+        shot, province.snapshot(2, values={"incidents_open": 1}), province.snapshot(3, states={"health": "lost"}), msgspec.structs.replace(shot, seq=4, by_area=of_area),
+        msgspec.structs.replace(shot, seq=5, points=province.points(dice)), msgspec.structs.replace(shot, seq=6, courses={}), msgspec.structs.replace(shot, seq=7, ticker=[]),
+        msgspec.structs.replace(shot, seq=8, parts={}), msgspec.structs.replace(shot, seq=9, now=later), msgspec.structs.replace(shot, seq=10, feeds=[]), shot,
+    ]  # fmt: skip
+    kept, before = wall_page.render(every, CONTEXT, lang), {}
+    for moment in moments:
+        sent = kept(moment)
+        fresh = wall_page.render(every, CONTEXT, lang)(moment)
+        assert sent == fresh
+        assert moment is shot or moment.seq == 8 or sent != before, f"nothing of moment {moment.seq} is on the wall"
+        before = sent
+
+
+def test_what_did_not_change_is_the_drawing_of_before() -> None:
+    draw = wall_page.render(list(SCENES.values()), CONTEXT, "vi")
+    kpi = SCENES["education"].tiles[0]
+    shot = province.snapshot()
+    first, second = draw(shot), draw(province.snapshot(2, values={kpi: 1}, by_area=shot.by_area, points=shot.points))
+    again = {name for name in first if name.startswith(("tile-", "chart-")) and second[name] is not first[name]}
+    assert again == {name for name in first if kpi in name} != set()
+    assert all(second[name] is first[name] for name in ("map-incidents", "map-outlines", "ticker"))
 
 
 def test_it_shows_every_kpi_of_the_overview_to_leaders_and_leads_to_all_others() -> None:

@@ -14,6 +14,7 @@ import pytest
 import typer
 import yaml
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from ioc.cli import app
 from ioc.config import Config
@@ -289,6 +290,14 @@ def test_the_documentation_names_only_options_there_are() -> None:
     named = set(re.findall(r"(--[a-z-]+)", "\n".join(re.findall(r"^make up ARGS=.*?(?:#|$)", DOCS, re.M))))
     assert {"--port", "--data-dir", "--timescaledb", "--kafka", "--rate", "--speed", "--no-simulator"} == named
     assert named <= options
+
+
+@pytest.mark.parametrize("argv", [["--data-dir", "there", "up"], ["up", "--data-dir", "there"], ["--data-dir", "elsewhere", "up", "--data-dir", "there"]])
+def test_the_folder_for_data_may_stand_before_the_verb_or_after_it(monkeypatch: pytest.MonkeyPatch, argv: list[str]) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr("ioc.embedded.up.up", lambda port, data_dir, **_: asked.append(data_dir) or 0)
+    assert CliRunner().invoke(app, argv, catch_exceptions=False).exit_code == 0
+    assert asked == [Path("there")]
 
 
 def test_the_documentation_names_only_variables_there_are() -> None:
