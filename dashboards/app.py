@@ -174,7 +174,7 @@ def made(name: str, context: Context) -> Made | None:
         return None
     state = State("vi" if found["lang"] == "vi" else "en", *Asked.read(found["asked"] or ""))
     try:
-        check(Asked(state.area, state.period, state.geography), context)
+        check(state.by_place, context)
     except UserError:
         return None
     if found[1] == "operations":

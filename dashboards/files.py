@@ -17,6 +17,7 @@ from starlette.responses import Response
 from dashboards.context import Context
 from dashboards.figures.numbers import clock_time_s, in_words, number, period_words, signed
 from dashboards.figures.picker import part_name, unit_names
+from dashboards.figures.ranking import ordered
 from dashboards.figures.tile import shown_value, titled
 from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
@@ -25,7 +26,7 @@ from dashboards.leaders import notes
 from dashboards.pdf import Paper, Part, Table, as_pdf
 from dashboards.state import State, read
 from dashboards.words import Lang, pick, say
-from ioc.kpi.export import Cell, as_csv, as_xlsx
+from ioc.kpi.export import Cell, as_csv, as_xlsx, cell_time
 from ioc.kpi.geography import estimated
 from ioc.kpi.tile import Tile
 from ioc.kpi.words import in_words as formula_in_words
@@ -155,7 +156,7 @@ def kpi_paper(kpi: str, context: Context, state: State, desk: Questions, now: da
     titles = {feed.feed: feed.title for feed in context.config.feeds}
     words = formula_in_words(found, titles)  # type: ignore[arg-type] # a feed's title has both languages, as Words
     names, unsure = unit_names(context, state), estimated(context.areas, state.units)
-    ranked = sorted(((value, code) for code, value in desk.by_area(kpi, state.period, state.geography).items() if value is not None), key=lambda pair: (-pair[0], pair[1]))
+    ranked = ordered(desk.by_area(kpi, state.period, state.geography))
     rows = [[names[code], say("estimated", lang, value=text) if code in unsure else text] for value, code in ranked for text in [in_words(value, found.unit, lang, found.decimals)]]
     noted = notes.sentences(desk.notes(kpi, state.area), context, lang)
     note = [say("estimated.note", lang)] if any(code in unsure for _, code in ranked) else []
@@ -172,7 +173,7 @@ def areas_table(kpi: str, context: Context, state: State, desk: Questions) -> li
     """The province (or the area asked for) and every commune, or every unit of a former geography: a row each."""
     lang = state.lang
     t = desk.tiles(state.asked, [kpi])[kpi]
-    start, end, as_of = (at.astimezone(context.zone).replace(tzinfo=None, microsecond=0) if at else None for at in (t.period.start, t.period.end, t.as_of))
+    start, end, as_of = (cell_time(at, context.zone) for at in (t.period.start, t.period.end, t.as_of))
     head: list[Cell] = [say(f"paper.{name}", lang) for name in ("code", "area", "value", "unit", "from", "to", "as_of", "version")]
     values = desk.by_area(kpi, state.period, state.geography)
     names, unsure = unit_names(context, state), estimated(context.areas, state.units)
@@ -193,10 +194,9 @@ def compare_table(found: compare_page.Comparison, context: Context, state: State
     """A row an area, a column an indicator; units, as-of and versions below."""
     lang = state.lang
     tiles = list(found.tiles.values())
-    local = [t.as_of.astimezone(context.zone).replace(tzinfo=None, microsecond=0) if t.as_of else None for t in tiles]
     rows: list[list[Cell]] = [[say("paper.code", lang), say("paper.area", lang), *(titled(t, lang) for t in tiles)]]
     rows += [[row.area or context.areas.province, compare_page.row_name(row, context, state), *row.values.values()] for row in found.rows]
-    rows += [["", say("paper.unit", lang), *(t.unit for t in tiles)], ["", say("paper.as_of", lang), *local], ["", say("paper.version", lang), *(t.formula_version for t in tiles)]]
+    rows += [["", say("paper.unit", lang), *(t.unit for t in tiles)], ["", say("paper.as_of", lang), *(cell_time(t.as_of, context.zone) for t in tiles)], ["", say("paper.version", lang), *(t.formula_version for t in tiles)]]
     return _with_estimates(rows, [*(row.estimated for row in found.rows), False, False, False], lang) if state.geography else rows
 
 

@@ -34,6 +34,11 @@ class State:
         return Asked(self.area, self.period)
 
     @property
+    def by_place(self) -> Asked:
+        """What a value told apart by place is asked for."""
+        return Asked(self.area, self.period, self.geography)
+
+    @property
     def units(self) -> Geography:
         """In whose units a value is told apart by place."""
         return geography_of(self.geography)
@@ -52,7 +57,7 @@ class State:
 
     def view(self, page: str, *, by_place: bool = False) -> str:
         """Return the name of the live view of a page in this state; `by_place`: of one that tells values apart by place."""
-        asked = Asked(self.area, self.period, self.geography) if by_place else self.asked
+        asked = self.by_place if by_place else self.asked
         return f"{page}:{self.lang}" + (f"?{asked}" if any(asked) else "")
 
 
@@ -70,7 +75,7 @@ def read(search: str | None, context: Context) -> State:
         state = replace(state, area="")
     if state.geography == "today":
         state = replace(state, geography="")
-    check(Asked(*state.asked[:2], state.geography), context)
+    check(state.by_place, context)
     return state
 
 

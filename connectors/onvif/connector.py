@@ -81,12 +81,10 @@ class Onvif(Connector[OnvifOptions]):
         yield Page([], {"seen": seen.save(context.oldest), "subscription": kept})
 
     def _kept(self, path: str, seen: Seen, context: Context[Any]) -> Iterator[Page]:
-        records = self.read(self.document(context.http.get(path, accept="application/soap+xml")), context)
-        yield Page(_fresh(records, seen, context))
+        yield Page(_fresh(self._read(context.http.get(path, accept="application/soap+xml"), context), seen, context))
 
     def _asked(self, question: soap.Question, seen: Seen, context: Context[Any]) -> Iterator[Page]:
-        records = self.read(self.document(soap.ask(context.http, context.options.device_path, question)), context)
-        yield Page(_fresh(records, seen, context))
+        yield Page(_fresh(self._read(soap.ask(context.http, context.options.device_path, question), context), seen, context))
 
     def _pulled(self, kept: dict[str, str], seen: Seen, context: Context[Any]) -> Iterator[Page]:
         """Yield what the camera kept for us; where it knows nothing of a subscription (any more), there is a new one."""

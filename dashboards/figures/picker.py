@@ -6,8 +6,9 @@ Dash has no plain form fields; those of the browser are known to every phone, ke
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from dash import html
 from dash.development.base_component import Component
@@ -15,8 +16,8 @@ from dash.development.base_component import Component
 from dashboards.context import Context
 from dashboards.state import State, address
 from dashboards.words import Lang, pick, say
-from ioc.areas import english
-from ioc.kpi.geography import names_of
+from ioc.areas import Areas, english
+from ioc.kpi.geography import Geography, names_of
 
 PERIODS: tuple[str, ...] = ("", "week", "month", "quarter", "year", "ytd")
 
@@ -81,9 +82,15 @@ def geographies(path: str, state: State) -> Component:
     return html.Nav(links, className="periods geographies", **{"aria-label": say("geography", lang)})
 
 
-def unit_names(context: Context, state: State) -> dict[str, str]:
+def unit_names(context: Context, state: State) -> Mapping[str, str]:
     """Return the units of the geography asked for, by code; of today's communes, in their order."""
-    return {code: name if state.lang == "vi" else ", ".join(map(english, name.split(", "))) for code, name in names_of(context.areas, state.units).items()}
+    return _unit_names(context.areas, state.units, state.lang)
+
+
+@lru_cache(maxsize=8)
+def _unit_names(areas: Areas, geography: Geography, lang: Lang) -> Mapping[str, str]:
+    """A table asks for them with every row."""
+    return {code: name if lang == "vi" else ", ".join(map(english, name.split(", "))) for code, name in names_of(areas, geography).items()}
 
 
 def part_name(code: str, context: Context, lang: Lang) -> str:

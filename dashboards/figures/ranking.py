@@ -16,6 +16,11 @@ from ioc.areas import Areas
 MAX_NAME = 48  # characters of a name; a longer one ends in an ellipsis, and is whole for the mouse
 
 
+def ordered(values: Mapping[str, float | None]) -> list[tuple[float, str]]:
+    """Return (value, code) from the highest value down, equal ones by code; those without a value have no place."""
+    return sorted(((value, code) for code, value in values.items() if value is not None), key=lambda pair: (-pair[0], pair[1]))
+
+
 def ranking(
     values: Mapping[str, float | None], areas: Areas, unit: str, decimals: int, lang: Lang, most: int | None = None,
     link: Callable[[str], str] | None = None, here: str = "", names: Mapping[str, str] | None = None, estimated: Collection[str] = (),
@@ -28,7 +33,7 @@ def ranking(
     without_word = "kpi.areas_without" if names is None else "kpi.units_without"
     if names is None:
         names = {code: area_name(code, areas, lang) for code in areas.communes}
-    known = sorted(((value, code) for code, value in values.items() if value is not None and code in names), key=lambda pair: (-pair[0], pair[1]))
+    known = [(value, code) for value, code in ordered(values) if code in names]
     if not known:
         return [html.Div(say("kpi.ranking.none", lang), className="rank-none")]
     top = max(abs(value) for value, _ in known) or 1.0

@@ -19,10 +19,11 @@ from dashboards.context import Context
 from dashboards.figures import frame
 from dashboards.figures.breakdown import split
 from dashboards.figures.numbers import clock_time, in_words, period_words, signed
-from dashboards.figures.tile import shown_value, titled, without_today
+from dashboards.figures.tile import shown_value, titled
+from dashboards.leaders.changes import in_restated_words
 from dashboards.pdf import Paper, Part, as_pdf
 from dashboards.state import State
-from dashboards.words import Lang, pick, say
+from dashboards.words import Lang, say
 from ioc.areas import Areas
 from ioc.config import Config
 from ioc.kpi.asked import Asked
@@ -114,10 +115,7 @@ def _target(t: Tile, lang: Lang) -> str:
 
 
 def _restated(r: Restated, state: State) -> Sentence:
-    lang, line = state.lang, r.line
-    was, became = (say("no_data", lang) if value is None else in_words(value, r.tile.unit, lang, r.tile.decimals) for value in (line.was, line.became))
-    period, why = period_words(line.first, line.last + timedelta(days=1), lang), line.why.get(lang) or line.reason
-    said = say("brief.restated", lang, title=without_today(pick(r.tile.title, lang)), period=period, was=was, became=became, why=why)
+    said = say("brief.restated", state.lang, **in_restated_words(r, state.lang)._asdict())
     return Sentence(said, state.href(f"/kpi/{r.tile.kpi}"), r.tile.kpi)
 
 

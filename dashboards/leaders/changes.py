@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from dash import html
 from dash.development.base_component import Component
@@ -81,14 +82,30 @@ def _move(c: Change, state: State) -> Component:
     return _row(c, state, [_words(c, c.was, lang)], [_words(c, c.tile.value, lang), html.Span(moved, className="change-by")])
 
 
-def _restated(r: Restated, state: State) -> Component:
-    lang, line = state.lang, r.line
-    why = line.why.get(lang) or line.reason
+class RestatedWords(NamedTuple):
+    """A restatement in words: of which indicator and period, what was published, what it became, and why."""
+
+    title: str
+    period: str
+    was: str
+    became: str
+    why: str
+
+
+def in_restated_words(r: Restated, lang: Lang) -> RestatedWords:
+    """Return a restatement as page, paper and brief say it."""
+    line = r.line
     period = period_words(line.first, line.last + timedelta(days=1), lang)
+    was, became = (_value(r.tile, value, lang) for value in (line.was, line.became))
+    return RestatedWords(without_today(pick(r.tile.title, lang)), period, was, became, line.why.get(lang) or line.reason)
+
+
+def _restated(r: Restated, state: State) -> Component:
+    line, words = r.line, in_restated_words(r, state.lang)
     mark = "up" if (line.became or 0.0) > (line.was or 0.0) else "down"
     return html.A(
-        [html.Span(shape(mark), className=f"mark mark-{mark}"), html.Span([without_today(pick(r.tile.title, lang)), html.Small(f"{period} · {why}")], className="change-title"),
-         html.Span(_value(r.tile, line.was, lang), className="change-was"), html.Span("→", className="change-arrow", **{"aria-hidden": "true"}), html.Span(_value(r.tile, line.became, lang), className="change-now")],
+        [html.Span(shape(mark), className=f"mark mark-{mark}"), html.Span([words.title, html.Small(f"{words.period} · {words.why}")], className="change-title"),
+         html.Span(words.was, className="change-was"), html.Span("→", className="change-arrow", **{"aria-hidden": "true"}), html.Span(words.became, className="change-now")],
         href=state.href(f"/kpi/{r.tile.kpi}"), **{"data-change": "restated", "data-kpi": r.tile.kpi, "data-was": plain(line.was), "data-value": plain(line.became)},
     )  # fmt: skip
 
@@ -112,10 +129,7 @@ def paper(found: Changes, context: Context, lang: Lang) -> Paper:
     names = context.feed_titles(lang)
     statuses = [[titled(c.tile, lang), f"{_words(c, c.was, lang)} ({say(f'status.{c.was_status}', lang)})", f"{_words(c, c.tile.value, lang)} ({say(f'status.{c.tile.status}', lang)})"] for c in found.statuses]
     moves = [[titled(c.tile, lang), _words(c, c.was, lang), f"{_words(c, c.tile.value, lang)} ({signed((c.tile.value or 0.0) - (c.was or 0.0), c.tile.unit, lang, c.tile.decimals)})"] for c in found.moves]
-    restated = [
-        [f"{without_today(pick(r.tile.title, lang))}, {period_words(r.line.first, r.line.last + timedelta(days=1), lang)}: {r.line.why.get(lang) or r.line.reason}", _value(r.tile, r.line.was, lang), _value(r.tile, r.line.became, lang)]
-        for r in found.restated
-    ]  # fmt: skip
+    restated = [[f"{words.title}, {words.period}: {words.why}", words.was, words.became] for words in (in_restated_words(r, lang) for r in found.restated)]
     silent = [[names.get(s.feed, s.feed), say(f"state.{s.state}", lang), clock_time(s.as_of, found.now, context.zone, lang)] for s in found.silent]
     parts = [
         _part(say("changes.statuses", lang), statuses, lang), _part(_moved(found, context, lang), moves, lang),

@@ -13,12 +13,12 @@ from typing import Protocol
 from dash import html
 from dash.development.base_component import Component
 
-from dashboards.accounts.markup import Input, hidden
+from dashboards.accounts.markup import Input, hidden, problem_note, refusal
 from dashboards.context import Context
 from dashboards.figures.picker import part_name
 from dashboards.figures.trend import places
 from dashboards.state import State, address
-from dashboards.words import Lang, known_or, say
+from dashboards.words import Lang, say
 from ioc import rights
 from ioc.errors import Problem
 from ioc.kpi.asked import Asked
@@ -71,7 +71,7 @@ def act(kpi: str, number: int, form: Mapping[str, str], state: State, desk: Ques
         else:
             desk.note_changed(kpi, number, _version(form), _day(day), body)
     except Problem as exc:
-        return Typed(number, day, body, known_or(f"problem.{exc.word}", state.lang, str(exc)).format(**exc.values))
+        return Typed(number, day, body, refusal(state.lang, exc.word, str(exc), exc.values))
     return None
 
 
@@ -98,7 +98,7 @@ def section(kpi: str, context: Context, state: State, noted: Noted) -> Component
     writes = rights.may(who, "edit")
     rows = [_note(note, kpi, context, state, typed if typed and typed.number == note.id else None) for note in noted.notes]
     lost = typed and typed.number and typed.number not in {note.id for note in noted.notes}
-    said = [_problem(typed.problem), html.Pre(typed.body, className="note-lost")] if typed and lost else []
+    said = [*problem_note(typed.problem), html.Pre(typed.body, className="note-lost")] if typed and lost else []
     new = typed if typed and typed.number == 0 else None
     write = [_folded(say("notes.add", lang), _form(kpi, 0, state, new.day if new else "", new.body if new else "", 0, new), open_=new is not None)] if writes else []
     empty = [html.P(say("notes.none", lang), className="rank-none")] if not rows and not said else []
@@ -133,7 +133,7 @@ def _form(kpi: str, number: int, state: State, day: str, body: str, version: int
     lang = state.lang
     return html.Form(
         [
-            *([_problem(typed.problem)] if typed else []),
+            *(problem_note(typed.problem) if typed else []),
             html.Div([html.Label(say("notes.body", lang), htmlFor=f"body-{number}"), html.Textarea(body, id=f"body-{number}", name="body", rows="3", maxLength=str(MOST_TEXT), required=True, autoFocus=typed is not None)], className="field"),
             html.Div([html.Label(say("notes.day", lang), htmlFor=f"day-{number}"), Input(id=f"day-{number}", name="day", type="date", value=day or None)], className="field note-day"),
             *([hidden("version", str(version))] if number else []),
@@ -145,10 +145,6 @@ def _form(kpi: str, number: int, state: State, day: str, body: str, version: int
 
 def _action(kpi: str, number: int, state: State) -> str:
     return address(f"/kpi/{kpi}/notes" + (f"/{number}" if number else ""), state)
-
-
-def _problem(text: str) -> Component:
-    return html.P([html.Span(className="shape shape-alarm", **{"aria-hidden": "true"}), html.Span(text)], className="form-problem", role="alert")
 
 
 def _folded(title: str, content: Component, *, open_: bool) -> Component:

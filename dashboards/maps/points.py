@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -38,13 +38,9 @@ Mode: TypeAlias = Literal["points", "clusters", "heat"]
 Bounds: TypeAlias = Sequence[float]  # west, south, east, north
 
 
-def style(point: Point) -> str:
-    """Return the name of the style, see `spec.STYLES`."""
-    return _style(point.layer, point.state, point.category)
-
-
 @lru_cache(maxsize=4096)
 def _style(layer: str, state: str, category: str) -> str:
+    """Return the name of a point's style, one of `STYLES`."""
     if layer == "incident":
         return "overdue" if state == "overdue" else "open"
     if state in ("degraded", "down"):
@@ -177,16 +173,6 @@ def packed(found: Columns, which: Any, bounds: Bounds) -> dict[str, Any]:
         "n": len(order), "box": [round(edge, 5) for edge in box], "feeds": [found.feeds[i] for i in names],
         "at": _base64(at), "style": _base64(found.style[order]), "feed": _base64(feed.astype(np.uint8)),
     }  # fmt: skip
-
-
-def unpacked(sent: Mapping[str, Any]) -> list[tuple[float, float, str, str]]:
-    """Return (lon, lat, style, feed) of what `packed` sends: what the browser makes of it."""
-    west, south, east, north = sent["box"]
-    at = np.frombuffer(base64.b64decode(sent["at"]), dtype="<u2").reshape(-1, 2) / _STEPS
-    styles, feeds = (np.frombuffer(base64.b64decode(sent[name]), dtype=np.uint8) for name in ("style", "feed"))
-    return [
-        (float(west + x * (east - west)), float(south + y * (north - south)), STYLES[s], sent["feeds"][f]) for (x, y), s, f in zip(at, styles, feeds, strict=True)
-    ]
 
 
 def clusters(found: Columns, which: Any, view: Bounds) -> list[list[float | int | str]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ioc.clock import day_start
 from ioc.kpi.engine import Engine
-from ioc.kpi.export import SHEET_ROWS, Cell, Language, too_many
+from ioc.kpi.export import SHEET_ROWS, Cell, Language, cell_time, too_many
 from ioc.kpi.model import Kpi, Period
 from ioc.kpi.periods import SPARK, Days
 from ioc.store.reader import Reader
@@ -29,7 +29,7 @@ def rows(
     terms, span, areas = _asked(engine, kpi, area, at, days, period)
     yield [names[0 if language == "vi" else 1] for names in _HEAD]
     for feed, subject, metric, time, received, where, value, data in reader.records(terms, span, areas):
-        yield [feed, subject, metric, _local(engine, time), _local(engine, received), where, None if value is None else float(value), data]
+        yield [feed, subject, metric, cell_time(time, engine.zone), cell_time(received, engine.zone), where, None if value is None else float(value), data]
 
 
 def check_fits(
@@ -52,7 +52,3 @@ def _span(engine: Engine, kpi: Kpi, at: datetime, days: Days | None, period: Per
     spans = engine.windows_of(kpi, at, days, period).spans[:SPARK]
     first, last = spans[0][0] if kpi.latest else spans[-1][0], spans[-1][1]
     return day_start(first, engine.zone), min(day_start(last + timedelta(days=1), engine.zone), at)
-
-
-def _local(engine: Engine, at: datetime) -> datetime:
-    return at.astimezone(engine.zone).replace(tzinfo=None, microsecond=0)

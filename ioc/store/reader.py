@@ -241,12 +241,9 @@ class Reader:
         """Return the last raw events of the terms' feeds and kinds (None: of every area) received until `at`: feed, subject, metric, time,
         received_at, id, source, data. They hold no personal data: such never gets past a connector."""
         found: list[dict[str, Any]] = []
-        for feed in dict.fromkeys(t.feed for t in terms):
-            own = [t for t in terms if t.feed == feed]
-            metrics = [t.metric for t in own if isinstance(t, ObservationTerm)]
-            asked = {"feed": feed, "kinds": sorted({kind_of(t) for t in own}), "metrics": metrics, "at": at, "limit": limit, "areas": None if areas is None else list(areas)}
+        for asked in _by_feed(terms, areas):
             with self.conn.cursor(row_factory=dict_row) as cursor:
-                found += cursor.execute(_query("recent_events"), asked).fetchall()
+                found += cursor.execute(_query("recent_events"), asked | {"at": at, "limit": limit}).fetchall()
         found.sort(key=lambda row: row["received_at"], reverse=True)
         return found[:limit]
 
@@ -255,24 +252,18 @@ class Reader:
 
         (feed, subject, metric, time, received_at, area, value, data as JSON): fetched some at a time, however many there are.
         """
-        for given in self._records(terms, span, areas):
+        for asked in _by_feed(terms, areas):
             with self.conn.cursor("records", row_factory=tuple_row) as cursor:
                 cursor.itersize = _FETCHED
-                yield from cursor.execute(_query("records"), given)
+                yield from cursor.execute(_query("records"), asked | {"start": span[0], "end": span[1]})
 
     def count_records(self, terms: Sequence[Term], span: tuple[datetime, datetime], areas: Sequence[str] | None, most: int) -> int:
         """Return how many `records` there are; no more than `most` are counted."""
         found = 0
-        for given in self._records(terms, span, areas):
-            row = self.conn.execute(_query("count_records"), given | {"most": most - found}).fetchone()
+        for asked in _by_feed(terms, areas):
+            row = self.conn.execute(_query("count_records"), asked | {"start": span[0], "end": span[1], "most": most - found}).fetchone()
             found += row[0] if row else 0
         return found
-
-    def _records(self, terms: Sequence[Term], span: tuple[datetime, datetime], areas: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-        for feed in dict.fromkeys(t.feed for t in terms):
-            own = [t for t in terms if t.feed == feed]
-            metrics = [t.metric for t in own if isinstance(t, ObservationTerm)]
-            yield {"feed": feed, "kinds": sorted({kind_of(t) for t in own}), "metrics": metrics, "start": span[0], "end": span[1], "areas": None if areas is None else list(areas)}
 
     def next_due(self, feeds: Sequence[str], now: datetime) -> datetime | None:
         """Return the next instant after `now` at which an open case of these feeds becomes overdue."""
@@ -291,6 +282,14 @@ def snapshot(source: str | ConnectionPool[Any]) -> Iterator[Reader]:
 def kind_of(term: Term) -> int:
     """Return the kind of event (event.kind) a term counts."""
     return 1 if isinstance(term, ObservationTerm) else 3 if isinstance(term, AssetTerm) else 2
+
+
+def _by_feed(terms: Sequence[Term], areas: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """Yield, feed by feed, by what the raw events of the terms are found: {"feed", "kinds", "metrics", "areas"}."""
+    for feed in dict.fromkeys(t.feed for t in terms):
+        own = [t for t in terms if t.feed == feed]
+        metrics = [t.metric for t in own if isinstance(t, ObservationTerm)]
+        yield {"feed": feed, "kinds": sorted({kind_of(t) for t in own}), "metrics": metrics, "areas": None if areas is None else list(areas)}
 
 
 def _query(name: str) -> LiteralString:

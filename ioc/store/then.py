@@ -32,6 +32,7 @@ from ioc.events import MAX_AHEAD, Asset, Case
 from ioc.store.reader import RELATIONS, FeedTimes, Reader, Relations, Then
 from ioc.store.rollup import ASSET_FIELDS, CASE_FIELDS, CaseDeltas, State, closed_at, fold, opened_at
 from ioc.store.sql import queries
+from ioc.store.wire import line
 
 _SQL = queries("then")
 CASE_KIND, ASSET_KIND = 2, 3  # event.kind
@@ -109,8 +110,7 @@ def _cases(conn: psycopg.Connection[Any], given: dict[str, Any], zone: ZoneInfo,
         if state is not None and (found := case_row(feed, subject, state)) is not None:
             rows.append(found)
         if seen and state is not None and state.values.get("title") is not None:
-            shape = state.get("shape")
-            shown.append((feed, subject, *(state.get(name) for name in _SEEN_COLUMNS), state.first_at, shape and msgspec.json.encode(shape).decode()))
+            shown.append((feed, subject, *(state.get(name) for name in _SEEN_COLUMNS), state.first_at, state.get("shape")))
     copy_rows(conn, "then_delta", deltas.changed_cases())
     copy_rows(conn, "then_delta_total", deltas.changed_totals())
     copy_rows(conn, "then_delta_duration", deltas.changed_durations())
@@ -122,7 +122,7 @@ def case_row(feed: str, subject: str, state: State) -> tuple[Any, ...] | None:
     """Return what a KPI asks of a single case: of those open with a due date only (None for any other)."""
     if state.get("status") != "open" or state.get("deleted") or not state.values.get("due_at"):
         return None
-    return (feed, subject, *(state.get(name) for name in _CASE_COLUMNS), msgspec.json.encode(state.get("dims")).decode())
+    return (feed, subject, *(state.get(name) for name in _CASE_COLUMNS))
 
 
 def asset_row(feed: str, subject: str, state: State) -> tuple[Any, ...]:
@@ -130,7 +130,7 @@ def asset_row(feed: str, subject: str, state: State) -> tuple[Any, ...]:
     return (feed, subject, *(state.get(name) for name in _ASSET_COLUMNS))
 
 
-_CASE_COLUMNS = ("status", "outcome", "category", "area", "agency", "channel", "level", "due_at", "deleted")
+_CASE_COLUMNS = ("status", "outcome", "category", "area", "agency", "channel", "level", "due_at", "deleted", "dims")
 _SEEN_COLUMNS = ("status", "title", "category", "level", "area", "due_at", "opened_at", "lat", "lon", "deleted")
 _ASSET_COLUMNS = ("kind", "area", "state", "deleted", "name", "lat", "lon")
 
@@ -149,7 +149,7 @@ def copy_rows(conn: psycopg.Connection[Any], table: str, rows: Sequence[tuple[An
     query = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier("pg_temp", table))
     with conn.cursor() as cursor, cursor.copy(query) as copy:
         for row in rows:
-            copy.write_row(row)
+            copy.write(line(row))
 
 
 def _feed_times(conn: psycopg.Connection[Any], given: dict[str, Any]) -> dict[str, FeedTimes]:
