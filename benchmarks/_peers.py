@@ -39,6 +39,7 @@ from ioc.store.pool import open_pool
 BUNDLE = Path(pydeck.__file__).parent / "nbextension" / "static"
 VIEW = "wall/overview:vi"
 EVERY_S = 0.5
+POINTS_EVERY_S = 2.0
 
 
 def interval() -> FastAPI:
@@ -171,7 +172,7 @@ _POLLED_POINTS = """(rows) => {
 
 def bare_points(n: int) -> FastAPI:
     source = wandering(n)
-    return _broadcast(lambda: source().tobytes(), 2 * EVERY_S * 2, _BARE_POINTS)
+    return _broadcast(lambda: source().tobytes(), POINTS_EVERY_S, _BARE_POINTS)
 
 
 def interval_points(n: int) -> FastAPI:
@@ -179,7 +180,7 @@ def interval_points(n: int) -> FastAPI:
     api = FastAPI()
     app = dash.Dash("benchmarks.points", server=api, backend="fastapi", external_scripts=["/pydeck-static/index.js"])
     app.backend.websocket_capability = False
-    app.layout = html.Div([dcc.Interval(id="tick", interval=2000), dcc.Store(id="rows"), html.Div(id="map", style={"position": "absolute", "inset": 0})])
+    app.layout = html.Div([dcc.Interval(id="tick", interval=int(POINTS_EVERY_S * 1000)), dcc.Store(id="rows"), html.Div(id="map", style={"position": "absolute", "inset": 0})])
 
     @app.callback(Output("rows", "data"), Input("tick", "n_intervals"))  # type: ignore[untyped-decorator]
     def rows(_: int) -> list[list[float]]:

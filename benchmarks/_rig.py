@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import psycopg
 import yaml
@@ -173,6 +174,14 @@ def until(what: Callable[[], bool], within_s: float, process: Process | None = N
         time.sleep(every_s)
 
 
+def answers(port: int, path: str = "/healthz", within_s: float = 2) -> bool:
+    """Say whether a server answers on this port."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=within_s).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 def cpu_s(pid: int | None) -> float:
     """Return the processor seconds a process has used, 0 when it is gone."""
     with contextlib.suppress(psutil.Error):
@@ -246,5 +255,5 @@ def tell(line: str) -> None:
 
 
 __all__ = [
-    "REPOSITORY", "Process", "Rig", "backends", "cpu_s", "found", "free_port", "options", "percentiles", "rig", "rss_mb", "show", "tell", "tree", "until",
+    "REPOSITORY", "Process", "Rig", "answers", "backends", "cpu_s", "found", "free_port", "options", "percentiles", "rig", "rss_mb", "show", "tell", "tree", "until",
 ]  # fmt: skip

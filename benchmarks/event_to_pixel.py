@@ -22,12 +22,24 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import httpx
 import psycopg
 from playwright.sync_api import Page, sync_playwright
 from websockets.sync.client import connect
 
-from benchmarks._rig import Process, Rig, found, free_port, options, percentiles, rig, rss_mb, show, tell, until
+from benchmarks._rig import (
+    Process,
+    Rig,
+    answers,
+    found,
+    free_port,
+    options,
+    percentiles,
+    rig,
+    rss_mb,
+    show,
+    tell,
+    until,
+)
 from ioc import areas
 from ioc.bus import Publisher
 from ioc.config import Broker
@@ -127,14 +139,6 @@ def system(it: Rig, dsn: str, port: int, *verbs: str) -> Iterator[dict[str, Proc
     yield processes
     for process in processes.values():
         process.stop()
-
-
-def answers(port: int, path: str = "/healthz") -> bool:
-    """Say whether a server answers on this port."""
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def memory(it: Rig, processes: dict[str, Process]) -> dict[str, float]:

@@ -25,8 +25,8 @@ import yaml
 from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
 
 from benchmarks._province import write_today
-from benchmarks._rig import Process, Rig, cpu_s, found, free_port, options, rig, rss_mb, show, tell, until
-from benchmarks.event_to_pixel import CHROMIUM, answers
+from benchmarks._rig import Process, Rig, answers, cpu_s, found, free_port, options, rig, rss_mb, show, tell, until
+from benchmarks.event_to_pixel import CHROMIUM
 from benchmarks.viewers import _tiles, dash_body, idle, watch
 from ioc import areas
 from ioc.config import load

@@ -17,8 +17,8 @@ import psycopg
 import yaml
 
 from benchmarks import _facts
-from benchmarks._rig import REPOSITORY, Process, Rig, free_port, options, rig, show, tell, until
-from benchmarks.event_to_pixel import answers, memory, produce
+from benchmarks._rig import REPOSITORY, Process, Rig, answers, free_port, options, rig, show, tell, until
+from benchmarks.event_to_pixel import memory, produce
 from ioc.bus import Publisher
 from ioc.config import Broker
 

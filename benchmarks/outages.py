@@ -26,8 +26,8 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks._rig import Process, Rig, found, free_port, options, rig, show, tell, until
-from benchmarks.event_to_pixel import CHROMIUM, answers
+from benchmarks._rig import Process, Rig, answers, found, free_port, options, rig, show, tell, until
+from benchmarks.event_to_pixel import CHROMIUM
 from benchmarks.soak import steady
 
 BANNER_S, HEALED_S = 5.0, 10.0

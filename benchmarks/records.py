@@ -15,7 +15,7 @@ import httpx
 import psutil
 import psycopg
 
-from benchmarks._rig import options, rig, show, tell
+from benchmarks._rig import answers, options, rig, show, tell, until
 from ioc.clock import system_clock
 from ioc.embedded.process import free_port
 
@@ -35,16 +35,15 @@ def run(*, small: bool) -> dict[str, Any]:
         with psycopg.connect(dsn, autocommit=True) as conn:
             conn.execute(_FILL, {"feed": FEED, "n": n, "start": system_clock() - timedelta(days=20)})
         tell(f"{n} records stored")
-        port = free_port()
+        port, path = free_port(), f"/api/kpis/{KPI}/records.csv"
         web = it.ioc(it.config(dsn, web={"port": port}), "web")
-        url = f"http://127.0.0.1:{port}/api/kpis/{KPI}/records.csv"
-        _ready(url)
+        until(lambda: answers(port, f"{path}?area=01840", within_s=30), 60, web)  # a commune without records
         assert web.pid is not None
         process = psutil.Process(web.pid)
         before = top = process.memory_info().rss
         lines = size = 0
         started, first = time.monotonic(), 0.0
-        with httpx.stream("GET", url, timeout=600) as answer:
+        with httpx.stream("GET", f"http://127.0.0.1:{port}{path}", timeout=600) as answer:
             for i, piece in enumerate(answer.iter_raw()):
                 first = first or time.monotonic() - started
                 lines, size = lines + piece.count(b"\r\n"), size + len(piece)
@@ -65,18 +64,6 @@ def run(*, small: bool) -> dict[str, Any]:
         "machine": machine,
         "details": {"records": n, "bytes": size, "records_per_s": round(n / seconds)},
     }
-
-
-def _ready(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            if httpx.get(f"{url}?area=01840", timeout=30).status_code == 200:  # a commune without records
-                return
-        except httpx.TransportError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.2)
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from typing import Any
 
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
-from benchmarks._rig import Process, Rig, found, free_port, options, rig, rss_mb, show, tell, until
-from benchmarks.event_to_pixel import CHROMIUM, FEED, answers
+from benchmarks._rig import Process, Rig, answers, found, free_port, options, rig, rss_mb, show, tell, until
+from benchmarks.event_to_pixel import CHROMIUM, FEED
 from ioc import areas
 from ioc.bus import Publisher
 from ioc.config import Broker

@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks._rig import REPOSITORY, Process, Rig, cpu_s, free_port, options, rig, rss_mb, show, tell, until
-from benchmarks.event_to_pixel import FEED, answers, produce
+from benchmarks._rig import REPOSITORY, Process, Rig, answers, cpu_s, free_port, options, rig, rss_mb, show, tell, until
+from benchmarks.event_to_pixel import FEED, produce
 from ioc.bus import Publisher
 from ioc.config import Broker
 

@@ -21,7 +21,7 @@ import os
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
+    """Provide all services where the run must have them, or before there are workers (they would do it side by side).
+
+    Any other run provides what its tests ask for: a few unit tests wait for nothing.
+    """
     if session.config.option.collectonly or _is_worker(session.config):
-        return  # what has to be fetched was fetched before there were workers
+        return
+    if not found.REQUIRED and not session.config.getoption("numprocesses", default=None):
+        return
     missing = found.missing_services()
     if found.REQUIRED and missing:
         pytest.exit("IOC_REQUIRE_SERVICES is set, but " + "; ".join(missing), returncode=1)
@@ -76,15 +82,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    reasons = {
-        "real_kafka": (found.broker_kind() == "kafka", "needs Apache Kafka (IOC_TEST_KAFKA=real: Java 17 and Maven)"),
-        "timescaledb": (bool({"timescaledb", "outside"} & set(found.database_kinds())), "needs TimescaleDB (IOC_TEST_TIMESCALEDB=real: root on Debian)"),
-        "browser": (found.chromium() is not None, "needs Chromium (apt-get install chromium, or IOC_TEST_CHROMIUM)"),
-        "samples": (found.samples() is not None, "needs the recorded payloads (IOC_SAMPLES)"),
+    reasons: dict[str, tuple[Callable[[], bool], str]] = {  # looking may mean fetching: only for tests that have the mark
+        "real_kafka": (lambda: found.broker_kind() == "kafka", "needs Apache Kafka (IOC_TEST_KAFKA=real: Java 17 and Maven)"),
+        "timescaledb": (lambda: bool({"timescaledb", "outside"} & set(found.database_kinds())), "needs TimescaleDB (IOC_TEST_TIMESCALEDB=real: root on Debian)"),
+        "browser": (lambda: found.chromium() is not None, "needs Chromium (apt-get install chromium, or IOC_TEST_CHROMIUM)"),
+        "samples": (lambda: found.samples() is not None, "needs the recorded payloads (IOC_SAMPLES)"),
     }
     for item in items:
         for mark, (there, reason) in reasons.items():
-            if not there and item.get_closest_marker(mark):
+            if item.get_closest_marker(mark) and not there():
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
@@ -92,10 +98,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the servers the chosen tests need, side by side; each test waits only for its own."""
     if session.config.option.collectonly or not session.items:
         return
-    found.remove_leftovers()
     services = session.config.stash[_SERVICES] = found.Services()
     names = {name for item in session.items if not item.get_closest_marker("skip") for name in getattr(item, "fixturenames", ())}
     kinds = set(services.databases) if "each_database" in names else set(list(services.databases)[:1] if names & _NEEDS_DATABASE else [])
+    if kinds:
+        found.remove_leftovers()
     services.start(broker=bool(names & _NEEDS_BROKER) and found.broker_kind() is not None, kinds=kinds)
 
 

@@ -27,7 +27,7 @@ LONG_LABEL = Words(
     "Xã Nguyễn Thị Minh Khai Thượng và các thôn bản vùng cao, thuộc khu vực sông Cầu cũ, trước đây gồm ba xã và một thị trấn nhỏ",
     "Nguyen Thi Minh Khai Thuong commune with the upland hamlets of the former Cau river area, once three communes and one town",
 )  # 120 characters or more
-LONG_UNIT = "{luot_ho_so_lien_thong_truc_tuyen_toan_trinh_cua_cac_co_quan_tinh}"  # 60 characters or more inside characters inside
+LONG_UNIT = "{luot_ho_so_lien_thong_truc_tuyen_toan_trinh_cua_cac_co_quan_tinh}"  # 60 characters or more inside the braces
 
 
 class Sample(NamedTuple):

@@ -30,6 +30,7 @@ from kafka import KafkaConsumer, TopicPartition
 from planting import MANY, Person, Planter, Search, persons, ways_to_write
 from playwright.sync_api import Browser, Page
 from psycopg import sql
+from topics import whole
 from typer.testing import CliRunner
 
 from ioc import config as config_
@@ -251,18 +252,8 @@ def _kept(config: Config, feeds: list[str], chrome: Browser, services: Any) -> d
 
 
 def _records(config: Config, feeds: list[str]) -> bytes:
-    consumer = KafkaConsumer(bootstrap_servers=config.broker.bootstrap.split(","))
-    topics = [topic_of(config.broker, name) for name in (*feeds, "dead-letters")]
-    parts = [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
-    consumer.assign(parts)
-    ends = consumer.end_offsets(parts)
-    consumer.seek_to_beginning(*parts)
-    found: list[bytes] = []
-    while any(consumer.position(part) < ends[part] for part in parts):
-        for records in consumer.poll(1000).values():
-            found += [piece for record in records for piece in (record.key, record.value, *(value for _, value in record.headers)) if piece]
-    consumer.close()
-    return b"\n".join(found)
+    records = whole(config.broker.bootstrap, [topic_of(config.broker, name) for name in (*feeds, "dead-letters")])
+    return b"\n".join(piece for record in records for piece in (record.key, record.value, *(value for _, value in record.headers)) if piece)
 
 
 def _dump(config: Config) -> bytes:

@@ -24,7 +24,7 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from kafka import KafkaConsumer, TopicPartition
+from topics import whole
 
 from ioc import config as config_
 from ioc import ingest
@@ -111,21 +111,8 @@ def _cursor(conn: psycopg.Connection[Any]) -> dict[str, Any]:
 
 def _on_the_broker(broker: Broker, topic: str) -> tuple[list[Any], int]:
     """Return the records of a topic that have a value (signs of life have none), and how many there are of both."""
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap.split(","), enable_auto_commit=False)
-    try:
-        parts = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        if not parts:
-            return [], 0
-        consumer.assign(parts)
-        ends = consumer.end_offsets(parts)
-        consumer.seek_to_beginning(*parts)
-        records: list[Any] = []
-        while any(consumer.position(part) < ends[part] for part in parts):
-            for batch in consumer.poll(1000).values():
-                records += batch
-        return [record for record in records if record.value is not None], sum(ends.values())
-    finally:
-        consumer.close()
+    records = whole(broker.bootstrap, [topic])
+    return [record for record in records if record.value is not None], len(records)
 
 
 def test_connect_killed_at_any_step_loses_nothing_and_counts_nothing_twice(
@@ -180,8 +167,8 @@ def test_connect_killed_at_any_step_loses_nothing_and_counts_nothing_twice(
         kill("acknowledged, the cursor not saved", 2, lock_cursors, at_the_lock)
         locking.rollback()
         _until(lambda: not at_the_lock(), "the killed process still waits")
-        whole = len({record.value for record in _on_the_broker(broker, topic)[0]})
-        assert whole == len(source.rows) - len(source.rows) // BAD and _cursor(conn) == {}, "the broker has all, the cursor says nothing of it"
+        there = len({record.value for record in _on_the_broker(broker, topic)[0]})
+        assert there == len(source.rows) - len(source.rows) // BAD and _cursor(conn) == {}, "the broker has all, the cursor says nothing of it"
 
         def saved() -> None:
             source.at[0] = hold  # the second poll

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 from psycopg_pool import ConnectionPool
+from topics import whole
 
 from ioc.bus import HEARTBEAT, Publisher
 from ioc.config import Broker, Config, Feed, Words
@@ -86,22 +86,6 @@ def _polls(pool: Any) -> Counter[str]:
         return Counter(dict(conn.execute("SELECT feed, polls - errors FROM connector_cursor").fetchall()))
 
 
-def _read(broker: Broker, topic: str) -> list[Any]:
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap.split(","), enable_auto_commit=False)
-    try:
-        parts = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        consumer.assign(parts)
-        ends = consumer.end_offsets(parts)
-        consumer.seek_to_beginning(*parts)
-        found: list[Any] = []
-        while any(consumer.position(part) < ends[part] for part in parts):
-            for records in consumer.poll(1000).values():
-                found.extend(records)
-        return found
-    finally:
-        consumer.close()
-
-
 def test_every_record_of_real_payloads_reaches_the_broker_once_as_event_or_dead_letter(samples: Path, broker: Broker, pool: ConnectionPool[Any]) -> None:
     publisher, cursors, now = Publisher(broker), Cursors(pool), datetime.now(UTC)
     publisher.ensure_topics(list(FEEDS))
@@ -110,9 +94,9 @@ def test_every_record_of_real_payloads_reaches_the_broker_once_as_event_or_dead_
         _run(config, publisher, cursors, 1, pool)
         _run(config, publisher, cursors, 2, pool)  # a new process, which has nothing new to say
     publisher.close()
-    letters = Counter(msgspec.json.decode(record.value, type=DeadLetter).feed for record in _read(broker, f"{broker.prefix}.dead-letters"))
+    letters = Counter(msgspec.json.decode(record.value, type=DeadLetter).feed for record in whole(broker.bootstrap, [f"{broker.prefix}.dead-letters"]))
     for name, (_, _, _, events, dead) in FEEDS.items():
-        records = _read(broker, f"{broker.prefix}.{name}")
+        records = whole(broker.bootstrap, [f"{broker.prefix}.{name}"])
         facts = [decode(record.value, now) for record in records if record.value is not None]
         assert (len(facts), len({fact.id for fact in facts}), letters[name]) == (events, events, dead), name
         assert all(record.key == fact.subject.encode() for record, fact in zip([r for r in records if r.value is not None], facts, strict=True))
