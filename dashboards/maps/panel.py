@@ -10,6 +10,7 @@ which KPI that is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -55,12 +56,12 @@ def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
     )
 
 
-class Places(NamedTuple):
-    """What the scenes draw of the points: the stores, and by scene how each layer is drawn and what the legend says of it."""
+class Mine(NamedTuple):
+    """What one scene draws of the points: layer -> [mode, key], its lines in the legend (JSON), the stations beside which chips are written."""
 
-    stores: Props
-    drawn: dict[str, list[Drawn]]
-    symbols: dict[str, list[Component]]
+    draw: dict[str, list[str]]
+    symbols: list[Any]
+    stations: list[Point]
 
 
 def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: Lang, kept: Kept | None = None) -> Props:
@@ -68,42 +69,46 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
     kept = kept or Kept()
     day = local_day(snapshot.now, context.zone)
     found = points.columns(snapshot.points)
-    places = kept.of("map places", (found,), partial(_places, scenes, found, context, lang))
+    stores, mine = kept.of("map places", (found,), partial(_places, scenes, found, snapshot.points, context, lang))
     areas: dict[str, Any] = {}
     legends: list[Any] = []
     rankings: list[Any] = []
     for scene in scenes:
         kpi = _map_of(scene).kpi
         tile, every = snapshot.tiles.get(kpi), snapshot.by_area.get(kpi, {})
-        area, legend, rows = kept.of(f"map {scene.name}", (tile, every, found, day), partial(_scene, scene, tile, every, places, snapshot, context, lang))
+        own = mine[scene.name]
+        area, legend, rows = kept.of(f"map {scene.name}", (tile, every, own, day), partial(_scene, scene, tile, every, own, snapshot.now, context, lang))
         areas[scene.name] = area
         legends.append(legend)
         rankings.append(rows)
-    return {"map-areas": {"data": areas}, **places.stores, "map-legend": {"children": legends}, "map-ranking": {"children": rankings}}
+    return {"map-areas": {"data": areas}, **stores, "map-legend": {"children": legends}, "map-ranking": {"children": rankings}}
 
 
-def _places(scenes: Sequence[Scene], found: Columns, context: Context, lang: Lang) -> Places:
+def _places(scenes: Sequence[Scene], found: Columns, every: Sequence[Point], context: Context, lang: Lang) -> tuple[Props, dict[str, Mine]]:
+    """Return the stores of points and shapes, and by scene what it draws of them."""
     bounds = context.shapes["bounds"]
     drawn = {scene.name: _drawn(scene, found, bounds, context) for scene in scenes}
-    sets = {layer: points.sets(found, [d for mine in drawn.values() for d in mine if d.layer == layer], bounds) for layer in LAYERS}
+    sets = {layer: points.sets(found, [d for layers in drawn.values() for d in layers if d.layer == layer], bounds) for layer in LAYERS}
     near = [p for p in found.shaped if outlines.touches(p, bounds)]
     stores: Props = {
         "map-incidents": {"data": sets["incident"]},
         "map-assets": {"data": sets["asset"]},
         "map-outlines": {"data": outlines.rows(near, bounds, lang)},
     }
-    symbols = {}
+    mine = {}
     for scene in scenes:
-        scene_map = _map_of(scene)
+        scene_map, layers = _map_of(scene), drawn[scene.name]
         asked = [p for p in found.shaped if scene_map.incidents and _of_feed(scene_map, p)]
         shapes = [p for p in asked if outlines.touches(p, context.extent(scene.area))]
         away = sum(not outlines.touches(p, bounds) for p in asked)
-        symbols[scene.name] = _symbols(scene_map, found, drawn[scene.name], sets, shapes, away, bounds, lang)
-    return Places(stores, drawn, symbols)
+        symbols = to_json(_symbols(scene_map, found, layers, sets, shapes, away, bounds, lang))
+        stations = _stations(scene_map, every, bounds) if scene_map.chips else []
+        mine[scene.name] = Mine({layer.layer: [layer.mode, layer.key] for layer in layers}, symbols, stations)
+    return stores, mine
 
 
 def _scene(
-    scene: Scene, tile: Tile | None, every: Mapping[str, float | None], places: Places, snapshot: Snapshot, context: Context, lang: Lang
+    scene: Scene, tile: Tile | None, every: Mapping[str, float | None], mine: Mine, now: datetime, context: Context, lang: Lang
 ) -> tuple[dict[str, Any], Any, Any]:
     """Return of one scene what the map must know, its legend and its ranking."""
     scene_map = _map_of(scene)
@@ -116,11 +121,11 @@ def _scene(
         "state": tile.quality.state if tile else "never",
         "as_of": iso(tile.as_of) if tile else "",
         "label": say("map.label", lang, title=pick(tile.title, lang)) if tile else say("map", lang),
-        "chips": chips.rows(values, _stations(scene_map, snapshot, context.shapes["bounds"]), context.areas) if scene_map.chips else [],
+        "chips": chips.rows(values, mine.stations, context.areas) if scene_map.chips else [],
         "classes": {code: _shade(value, edges) for code, value in values.items()},
-        "draw": {layer.layer: [layer.mode, layer.key] for layer in places.drawn[scene.name]},
+        "draw": mine.draw,
     }
-    legend = _legend(scene_map, tile, values, edges, places.symbols[scene.name], context, snapshot, lang)
+    legend = _legend(scene_map, tile, values, edges, mine.symbols, context, now, lang)
     own = {"data-for": scene.name}
     return area, to_json(html.Div(legend, className="legend-of", **own)), to_json(html.Div(ranking(values, context.areas, unit, decimals, lang, most=10), className="ranking-of", **own))
 
@@ -140,9 +145,9 @@ def _drawn(scene: Scene, found: Columns, bounds: Sequence[float], context: Conte
     return out
 
 
-def _stations(scene_map: SceneMap, snapshot: Snapshot, bounds: Sequence[float]) -> list[Point]:
+def _stations(scene_map: SceneMap, every: Sequence[Point], bounds: Sequence[float]) -> list[Point]:
     """Return the assets beside which chips are written."""
-    return [p for p in snapshot.points if p.layer == "asset" and _of_feed(scene_map, p) and points.inside(p.lon, p.lat, bounds)]
+    return [p for p in every if p.layer == "asset" and _of_feed(scene_map, p) and points.inside(p.lon, p.lat, bounds)]
 
 
 def _of_feed(scene_map: SceneMap, point: Point) -> bool:
@@ -160,14 +165,14 @@ def _shade(value: float | None, edges: list[float]) -> int | None:
 
 
 def _legend(
-    scene_map: SceneMap, tile: Tile | None, values: Mapping[str, float | None], edges: list[float], symbols: list[Component], context: Context,
-    snapshot: Snapshot, lang: Lang,
+    scene_map: SceneMap, tile: Tile | None, values: Mapping[str, float | None], edges: list[float], symbols: list[Any], context: Context,
+    now: datetime, lang: Lang,
 ) -> list[Component]:  # fmt: skip
     """The map's name with its freshness above, classes and symbols beside it."""
     side: list[Component] = []
     head: list[Component] = []
     if tile is not None:
-        head = [html.Span(_title(tile, lang)), state_chip(tile.quality.state, lang, clock_time(tile.as_of, snapshot.now, context.zone, lang))]
+        head = [html.Span(_title(tile, lang)), state_chip(tile.quality.state, lang, clock_time(tile.as_of, now, context.zone, lang))]
         side.append(html.Div(_steps(tile, values, edges, lang), className="legend-steps"))
     if scene_map.chips and tile is not None:
         seen = sorted({chips.aqi_class(value) for value in values.values() if value is not None}, reverse=True)
