@@ -30,7 +30,7 @@ from ioc import __version__, metrics, rights
 from ioc.areas import Areas
 from ioc.auth import Guard
 from ioc.bus import Publisher
-from ioc.clock import Clock, system_clock
+from ioc.clock import Clock, read_time, system_clock
 from ioc.config import Config
 from ioc.connect.convert import cleaned
 from ioc.connect.errors import Skip
@@ -190,15 +190,8 @@ def _health(app: FastAPI, parts: Parts) -> None:
 
 
 def _moment(text: str | None, name: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text.replace(" ", "+"))  # an unquoted + of a query arrives as a blank
-    except ValueError as exc:
-        raise UserError(f"{name}={text!r} is not an ISO 8601 time such as 2026-11-22T08:00:00+07:00") from exc
-    if at.tzinfo is None:
-        raise UserError(f"{name}={text!r} has no zone; add the offset, for example +07:00")
-    return at
+    # an unquoted + of a query arrives as a blank
+    return None if text is None else read_time(text.replace(" ", "+"), f"{name}={text!r}")
 
 
 def _kpis(app: FastAPI, parts: Parts) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from ioc.errors import UserError
+
 Clock = Callable[[], datetime]
 
 ICT = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -31,6 +33,17 @@ class FrozenClock:
         """Move forward by `timedelta(**delta)` and return the new time."""
         self.at += timedelta(**delta)
         return self.at
+
+
+def read_time(text: str, said: str) -> datetime:
+    """Return the instant somebody wrote as ISO 8601; raise `UserError`, which begins with `said`, for what is none or has no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise UserError(f"{said} is not an ISO 8601 time such as 2026-11-22T08:00:00+07:00") from exc
+    if at.tzinfo is None:
+        raise UserError(f"{said} has no zone; add the offset, for example +07:00")
+    return at
 
 
 def local_day(at: datetime, zone: ZoneInfo = ICT) -> date:

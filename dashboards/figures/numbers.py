@@ -182,21 +182,19 @@ def signed(value: float, unit: str, lang: Lang, decimals: int = 0) -> str:
 
 def clock_time(at: datetime | None, now: datetime, zone: ZoneInfo, lang: Lang) -> str:
     """Return '14:32' today, '21/11 14:32' on another day, '' for never. Both arguments aware."""
-    if at is None:
-        return ""
-    local = at.astimezone(zone)
-    time_text: str = format_time(local, "HH:mm", tzinfo=zone, locale=LOCALES[lang])
-    if local.date() == now.astimezone(zone).date():
-        return time_text
-    return f"{format_date(local.date(), 'dd/MM', locale=LOCALES[lang])} {time_text}"
+    return _clock_time(at, now, zone, lang, "HH:mm")
 
 
 def clock_time_s(at: datetime | None, now: datetime, zone: ZoneInfo, lang: Lang) -> str:
     """As `clock_time`, with seconds, for operators."""
+    return _clock_time(at, now, zone, lang, "HH:mm:ss")
+
+
+def _clock_time(at: datetime | None, now: datetime, zone: ZoneInfo, lang: Lang, pattern: str) -> str:
     if at is None:
         return ""
     local = at.astimezone(zone)
-    time_text: str = format_time(local, "HH:mm:ss", tzinfo=zone, locale=LOCALES[lang])
+    time_text: str = format_time(local, pattern, tzinfo=zone, locale=LOCALES[lang])
     if local.date() == now.astimezone(zone).date():
         return time_text
     return f"{format_date(local.date(), 'dd/MM', locale=LOCALES[lang])} {time_text}"

@@ -6,18 +6,16 @@ Topics are kept in a folder and are there again after a restart or a kill -9.
 from __future__ import annotations
 
 import base64
-import fcntl
 import os
 import re
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from ioc.embedded.process import LOOPBACK, Command, Process, disk_errors, wait_until
+from ioc.embedded.process import LOOPBACK, Command, Process, alone, disk_errors, wait_until
 from ioc.embedded.wire import speaks_kafka
 from ioc.errors import UserError
 
@@ -45,7 +43,7 @@ def provision(jars: Path, say: Say) -> Path:
     """Fetch the packages into `jars` unless they are there, and return it; raise `UserError` when this machine cannot."""
     jars = jars.absolute()
     java()
-    with disk_errors(jars), _alone(jars):
+    with disk_errors(jars), alone(jars):
         if not is_provisioned(jars):
             _fetch(jars, say)
     return jars
@@ -62,15 +60,6 @@ def java() -> str:
     if found is None or int(found[1]) < _JAVA_AT_LEAST:
         raise UserError(f"--kafka needs Java 17 or newer; {program} is {text.splitlines()[0] if text else 'of unknown version'}")
     return program
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process fills the same folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(folder.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _fetch(jars: Path, say: Say) -> None:

@@ -7,18 +7,16 @@ debootstrap is installed when it is missing. Removing the folder removes everyth
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from ioc.embedded.account import Account, is_root, service_account
 from ioc.embedded.postgres import Install, Postgres
-from ioc.embedded.process import disk_errors, require_space
+from ioc.embedded.process import alone, disk_errors, require_space
 from ioc.errors import UserError
 
 SUITE = "trixie"
@@ -45,7 +43,7 @@ def provision(root: Path, say: Say) -> Install:
     root = root.absolute()
     if not is_root():
         raise UserError("--timescaledb needs root (it unpacks Debian packages and runs them through chroot); without it, use a system PostgreSQL with TimescaleDB or IOC_DATABASE__DSN")
-    with disk_errors(root), _alone(root):
+    with disk_errors(root), alone(root):
         if not is_provisioned(root):
             _build(root, say)
     return Install(_BIN, MAJOR, True, f"PostgreSQL {MAJOR} with TimescaleDB of Debian 13", root)
@@ -62,15 +60,6 @@ def server(install: Install, name: str, *, port: int, log: Path, pid_file: Path 
 def data_folder(root: Path, name: str) -> Path:
     """Return where the data called `name` lies, as seen from outside."""
     return root / _DATA / name
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Wait until no other process builds the same folder."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with root.with_name(root.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _build(root: Path, say: Say) -> None:

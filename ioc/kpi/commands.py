@@ -11,9 +11,8 @@ import msgspec
 import typer
 
 from ioc import areas, config
-from ioc.clock import system_clock
+from ioc.clock import read_time, system_clock
 from ioc.config import Config
-from ioc.errors import UserError
 from ioc.kpi import catalogue, frozen
 from ioc.kpi.catalogue import Catalogue
 from ioc.kpi.docs import markdown
@@ -140,15 +139,7 @@ def _engine() -> Engine:
 
 
 def _time(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise UserError(f"{option} {text!r} is not an ISO 8601 time such as 2026-11-22T08:00:00+07:00") from exc
-    if at.tzinfo is None:
-        raise UserError(f"{option} {text!r} has no zone; add the offset, for example +07:00")
-    return at
+    return None if text is None else read_time(text, f"{option} {text!r}")
 
 
 def _line(tile: Tile, language: str) -> str:

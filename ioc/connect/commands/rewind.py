@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import psycopg
 import typer
 
-from ioc.clock import system_clock
+from ioc.clock import read_time, system_clock
 from ioc.config import load
 from ioc.connect import registry
 from ioc.connect.commands._app import Json, app
@@ -34,7 +34,7 @@ def rewind(
         raise UserError("say how far: --to 2026-11-22T00:00:00+07:00, or --all")
     now = system_clock()
     oldest = now - timedelta(days=found.late_window_days)
-    since = oldest if everything else _time(to)
+    since = oldest if everything else read_time(to, f"--to {to!r}")
     if since > now:
         raise UserError(f"{to} lies ahead")
     if since < oldest and not everything:
@@ -47,13 +47,3 @@ def rewind(
         typer.echo(json.dumps({"feed": feed, "from": since.isoformat()}))
     else:
         typer.echo(f"{feed} is read again from {since.isoformat(timespec='seconds')} at its next poll (sources that cannot be asked by time: whole)")
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise UserError(f"--to {text!r} is not an ISO 8601 time such as 2026-11-22T08:00:00+07:00") from exc
-    if at.tzinfo is None:
-        raise UserError(f"--to {text!r} has no zone; add the offset, for example +07:00")
-    return at
