@@ -71,6 +71,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "map.asset": ("cơ sở", "facility"),
     "map.asset_off": ("hạn chế", "degraded"),
     "map.camera_off": ("lỗi hình", "bad picture"),
+    "map.camera_frozen": ("đứng hình", "frozen"),
     "map.asset_down": ("ngừng", "not working"),
     "map.north": ("B", "N"),
     "map.scale": ("{n} km", "{n} km"),

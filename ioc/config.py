@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ioc.errors import UserError
@@ -215,6 +215,7 @@ class Camera(_Model):
     title: Words
     url: str = Field(pattern=r"^https?://", description="Address of its newest still, JPEG or PNG. A clock that the camera draws into the picture hides that it is frozen: ask for one without.")
     secret: str | None = Field(None, description="Name of the secret (environment variable or file in secrets_dir) sent as bearer token.")
+    asset: str | None = Field(None, pattern=r"^[a-z0-9-]+/[^/]+$", description="The same camera on the map, FEED/SUBJECT such as cameras/CAM-001: while its picture stands still the map says so.")
 
 
 class Stills(_Model):
@@ -270,6 +271,15 @@ class Config(BaseSettings):
         if double:
             raise ValueError(f"feed named twice: {', '.join(double)}")
         return feeds
+
+    @field_validator("stills")
+    @classmethod
+    def _known(cls, stills: Stills, info: ValidationInfo) -> Stills:
+        feeds = {feed.feed for feed in info.data.get("feeds", [])}
+        for camera in stills.cameras if "feeds" in info.data else []:
+            if camera.asset and camera.asset.split("/")[0] not in feeds:
+                raise ValueError(f"{camera.camera} is asset {camera.asset!r}, and no feed is called so; write FEED/SUBJECT with one of the feeds above")
+        return stills
 
     def feed(self, name: str) -> Feed:
         """Return the feed called `name`; raise `UserError` naming the known ones."""

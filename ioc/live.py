@@ -106,6 +106,7 @@ class Point(Struct, frozen=True):
     since: datetime | None
     level: str = ""
     shape: dict[str, Any] | None = None
+    picture: str = ""  # of a camera: what its source says of the picture ("frozen", ...)
 
 
 class Snapshot(Struct, frozen=True):

@@ -123,7 +123,7 @@
   }
 
   function single(lon, lat, style, found) {
-    if (style.text) found.marks.push({ position: [lon, lat], text: style.text, line: style.line });
+    if (style.text) found.marks.push({ position: [lon, lat], text: style.text, line: style.line, size: (style.size * text) / 100 });
     else put(found.discs, lon, lat, style);
   }
 
@@ -137,7 +137,7 @@
         continue;
       }
       found.clusters.push({ position: [lon, lat], text: written.format(n), fill: [16, 22, 28, 255], line: [240, 244, 248, 255], ink: [240, 244, 248, 255], offset: [0, 0] });
-      if (abnormal) found.clusters.push({ position: [lon, lat], text: written.format(abnormal), fill: [255, 176, 32, 255], line: [16, 20, 26, 255], ink: [16, 20, 26, 255], offset: [0, 1.15 * text] });
+      if (abnormal) found.clusters.push({ position: [lon, lat], text: written.format(abnormal), fill: [255, 176, 32, 255], line: [16, 20, 26, 255], ink: [16, 20, 26, 255], offset: [0, 1.4 * text] });
     }
   }
 
@@ -203,12 +203,12 @@
     // A label stands below its area, which must be seen.
     const shown = outlines.filter(([, , , , , lon, lat]) => lon >= west && lon <= east && lat >= south && lat <= north);
     return shown.reverse().flatMap(([, , grave, name, level, lon, lat]) => {
-      const half = Math.max(name.length, level.length) * text * 0.22 + 10;
+      const half = Math.max(name.length, level.length) * text * 0.28 + 10;
       const aside = asideOf(lon, half);
       // Below its area, but above the line with the scale.
-      const down = Math.min(1.15 * text, mercator(lat) * world - frame.bottom - 2.7 * text);
+      const down = Math.min(1.7 * text, mercator(lat) * world - frame.bottom - 3.3 * text);
       const row = { position: [lon, lat], text: `${name}\n${level}`, ink: grave ? [255, 190, 70, 255] : [245, 248, 250, 255], offset: [aside, down] };
-      return claim(taken, [lon + (aside / world) * 360, lat], half, 1.05 * text, down) ? [row] : [];
+      return claim(taken, [lon + (aside / world) * 360, lat], half, 1.55 * text, down) ? [row] : [];
     });
   }
 
@@ -252,11 +252,12 @@
   // Names come most important first; one that would touch what stands there already moves below or above it, or is left out.
   function labelRows(candidates, taken) {
     return candidates.flatMap((row) => {
-      const half = row.text.length * text * 0.3;
+      const half = row.text.length * text * 0.29;
       const aside = asideOf(row.position[0], half * 0.9); // the estimate is generous
       const place = [row.position[0] + (aside / world) * 360, row.position[1]];
-      const lowest = mercator(place[1]) * world - frame.bottom - 1.8 * text; // below that stands the scale
-      const down = [0, 1.1 * text, -1.1 * text].filter((shift) => shift <= Math.max(0, lowest)).find((shift) => claim(taken, place, half, text * 0.575, shift));
+      const lowest = mercator(place[1]) * world - frame.bottom - 2.4 * text; // below that stands the scale
+      const first = Math.min(0, lowest);
+      const down = [first, 1.4 * text, first - 1.4 * text].filter((shift) => shift <= Math.max(first, lowest)).find((shift) => claim(taken, place, half, text * 0.7, shift));
       return down === undefined ? [] : [{ ...row, offset: [aside, down] }];
     });
   }
@@ -273,19 +274,26 @@
   // Everything that is written on the map; earlier ones keep later ones away.
   function writtenRows(spec, outlines, main) {
     const taken = [
-      ...rows.chips.map((row) => boxAt(row.position, row.text.length * text * 0.22 + 6, text * 0.5, 0)),
-      ...rows.clusters.map((row) => boxAt(row.position, row.text.length * text * 0.24 + 8, text * 0.55, row.offset[1])),
+      ...(rows.marks.length > MOST_MARKS ? [] : rows.marks).map((row) => boxAt(row.position, row.size * 0.3, row.size * 0.4, 0)), // what fails is seen before a name is read
+      ...rows.chips.map((row) => boxAt(row.position, row.text.length * text * 0.22 + 6, text * 0.62, 0)),
+      ...rows.clusters.map((row) => boxAt(row.position, row.text.length * text * 0.24 + 8, text * 0.66, row.offset[1])),
     ];
     rows.notices = noticeRows(outlines, spec, taken);
     rows.labels = labelRows(named(main), taken);
   }
 
-  const SIZES = { marks: 0.9, chips: 0.72, clusters: 0.78, notices: 0.74, labels: 1 }; // of the text
+  const MOST_MARKS = 40; // that names make way for: where more fails, hardly a name would be left
+  // Of the text, which is 0.8 of the wall's: names and words are as large as the wall's other words, so that a small letter has the
+  // least height for the distance; a number, all of whose signs are tall, has it with less.
+  const SIZES = { chips: 0.95, clusters: 0.95, notices: 1.25, labels: 1.25 };
+
+  const WORDS = ["labels", "notices", "clusters", "chips"]; // stay readable when what the map shows is old and pale
 
   // The layers as pydeck wrote them, with their rows. Made here and not by its converter, which copies every row and column.
   function layers(spec) {
     return spec.deck.layers.map(({ "@@type": type, ...props }) => {
       for (const [name, value] of Object.entries(props)) if (typeof value === "string" && value.startsWith("@@=")) props[name] = field(value.slice(3));
+      if (drawn.old && !WORDS.includes(props.id)) props.opacity = 0.5;
       if (SIZES[props.id]) props.getSize = SIZES[props.id] * text;
       if (type === "TextLayer" && !rows[props.id].length) props.characterSet = " "; // of no letters no picture can be made
       return new window.deck[type]({ ...props, data: rows[props.id] });
@@ -329,7 +337,7 @@
   function camera(spec) {
     const box = canvasRoot().getBoundingClientRect();
     const taken = (left = legendWidth(box));
-    const room = { width: box.width - taken - text, height: box.height - 0.8 * text };
+    const room = { width: box.width - taken - text, height: box.height - text };
     const [west, south, east, north] = bounds(spec);
     const width = (east - west) / 360;
     const height = mercator(north) - mercator(south);
@@ -391,7 +399,7 @@
     const size = labelSize();
     const now = {
       look: key([on.view, (scene() || {}).codes, size]), areas: key(found.classes), chips: key(found.chips), feeds: key(on.feeds),
-      incidents: on.incidents ? incidents : NONE, assets: on.assets ? assets : NONE, how: key(found.draw), outlines: on.incidents ? outlines : NONE,
+      incidents: on.incidents ? incidents : NONE, assets: on.assets ? assets : NONE, old: ["stale", "lost"].includes(found.state), how: key(found.draw), outlines: on.incidents ? outlines : NONE,
     };
     const all = changedAll || now.look !== drawn.look;
     const differs = (...names) => all || names.some((name) => now[name] !== drawn[name]);
@@ -418,7 +426,7 @@
       areasOf = now.outlines === NONE ? NOTHING : outlines.filter(([, feed]) => !on.feeds.length || on.feeds.includes(feed));
       rows.outlines = abroad() ? [frameRow(spec), ...outlineRows(areasOf, spec)] : outlineRows(areasOf, spec);
     }
-    const words = differs("chips", "outlines", "feeds") || rows.clusters !== drawn.clusters;
+    const words = differs("chips", "outlines", "feeds", "assets", "how") || rows.clusters !== drawn.clusters;
     drawn = { ...now, cases, things, shapes: areasOf, clusters: rows.clusters };
     if (!deck) return create(spec);
     if (!all && Math.abs(legendWidth(canvasRoot().getBoundingClientRect()) - left) > text) return look(spec); // a line came or went

@@ -14,7 +14,7 @@ from ioc.config import Camera
 from ioc.stills import Still
 
 LOST = timedelta(seconds=30)  # without any answer; until then the last picture may be a live one
-_SHAPES = {"live": "live", "frozen": "stale", "lost": "lost", "never": "never"}
+_SHAPES = {"live": "live", "frozen": "map-frozen", "lost": "lost", "never": "never"}
 
 
 def still_id(camera: str) -> str:

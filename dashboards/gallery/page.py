@@ -29,7 +29,7 @@ from ioc.kpi.tile import STATES, History, Tile
 STYLES = ("tokens.css", "office.css", "wall.css", "gallery.css")
 SCRIPTS = ("fit.js",)
 _THEMES: dict[str, Theme] = {"dark": "dark", "light": "light"}
-_SHAPES = ("case-open", "case-paused", "case-closed", "map-open", "map-overdue", "map-asset", "map-off", "map-down", "map-vehicle", "up", "down", "running")
+_SHAPES = ("case-open", "case-paused", "case-closed", "map-open", "map-overdue", "map-asset", "map-off", "map-frozen", "map-down", "map-vehicle", "up", "down", "running")
 
 
 def layout(context: Context, state: State) -> Component:

@@ -18,6 +18,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboards.context import Context
+from dashboards.figures.camera import state_of
 from dashboards.figures.numbers import clock_time, iso, number, unit_word
 from dashboards.figures.parts import shape, state_chip, to_json
 from dashboards.figures.ranking import ranking
@@ -68,7 +69,7 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
     """Return the map's properties for a snapshot. `kept`: what was drawn last; without it everything is drawn."""
     kept = kept or Kept()
     day = local_day(snapshot.now, context.zone)
-    found = points.columns(snapshot.points)
+    found = points.columns(snapshot.points, _standing_still(snapshot, context))
     stores, mine = kept.of("map places", (found,), partial(_places, scenes, found, snapshot.points, context, lang))
     areas: dict[str, Any] = {}
     legends: list[Any] = []
@@ -128,6 +129,17 @@ def _scene(
     legend = _legend(scene_map, tile, values, edges, mine.symbols, context, now, lang)
     own = {"data-for": scene.name}
     return area, to_json(html.Div(legend, className="legend-of", **own)), to_json(html.Div(ranking(values, context.areas, unit, decimals, lang, most=10), className="ranking-of", **own))
+
+
+def _standing_still(snapshot: Snapshot, context: Context) -> points.Frozen:
+    """Return the cameras of the map whose stills are the same for too long."""
+    stills = context.config.stills
+    return frozenset(
+        (feed, subject)
+        for camera in stills.cameras
+        if camera.asset and state_of(snapshot.stills.get(camera.camera), snapshot.now, stills.frozen_s) == "frozen"
+        for feed, _, subject in [camera.asset.partition("/")]
+    )
 
 
 def _drawn(scene: Scene, found: Columns, bounds: Sequence[float], context: Context) -> list[Drawn]:
@@ -194,7 +206,7 @@ def _steps(tile: Tile, values: Mapping[str, float | None], edges: list[float], l
     lines: list[Component] = []
     if known:
         steps = ranges(edges, whole=whole_numbers(tile))
-        lines = [_step(f"swatch-{shade(i, len(steps))}", _range(low, high, known[0], decimals, lang)) for i, (low, high) in enumerate(steps)][::-1]
+        lines = [_step(f"swatch-{shade(i, len(steps))}", _range(low, high, min(known), decimals, lang)) for i, (low, high) in enumerate(steps)][::-1]
     if len(known) < len(values):
         lines.append(_step("swatch-none", say("map.no_data", lang)))
     return lines
@@ -204,9 +216,11 @@ def _step(swatch: str, text: str) -> Component:
     return html.Div([html.Span(className=f"swatch {swatch}"), html.Span(text)], className="legend-step")
 
 
-def _range(low: float | None, high: float | None, only: float, decimals: int, lang: Lang) -> str:
+def _range(low: float | None, high: float | None, least: float, decimals: int, lang: Lang) -> str:
     if low is None and high is None:
-        return number(only, lang, decimals)  # every commune has the same
+        return number(least, lang, decimals)  # every commune has the same
+    if low is None and high == 0 <= least:
+        return number(0, lang, decimals)  # of counts: none
     if low is None or high is None:
         sign, edge = ("≤", high) if low is None else ("≥", low)
         assert edge is not None
@@ -268,6 +282,8 @@ def _assets(found: Columns, layer: Drawn, lang: Lang) -> list[Component]:
     bad = [html.Span("n", className="map-cluster map-cluster-bad")] if layer.mode == "clusters" else []
     if "asset_off" in styles:
         out.append(html.Div([shape("map-off"), *bad, html.Span(say("map.camera_off" if only == "camera" else "map.asset_off", lang))]))
+    if "asset_frozen" in styles:
+        out.append(html.Div([shape("map-frozen"), *bad, html.Span(say("map.camera_frozen", lang))]))
     if "asset_down" in styles:
         out.append(html.Div([shape("map-down"), *bad, html.Span(say("map.asset_down", lang))]))
     if "vehicle" in styles:

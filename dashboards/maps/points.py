@@ -29,7 +29,7 @@ MAX_POINTS = 2000  # of a layer of a scene; more cover each other and are drawn 
 CLUSTERS = 6  # of them along the longer side of what the map looks at: so their numbers have room
 HEAT = 40  # cells of the heat, likewise
 MARGIN = 0.1  # degrees around the province within which a point is still believed: about 10 km
-STYLES = ("open", "asset", "vehicle", "asset_off", "asset_down", "overdue")  # in the order they are drawn: the abnormal on top
+STYLES = ("open", "asset", "vehicle", "asset_off", "asset_frozen", "asset_down", "overdue")  # in the order they are drawn: the abnormal on top
 ABNORMAL = STYLES.index("asset_off")  # and what follows it
 _STEPS = 65_535  # of a 16-bit place
 
@@ -39,12 +39,14 @@ Bounds: TypeAlias = Sequence[float]  # west, south, east, north
 
 
 @lru_cache(maxsize=4096)
-def _style(layer: str, state: str, category: str) -> str:
+def _style(layer: str, state: str, category: str, frozen: bool) -> str:
     """Return the name of a point's style, one of `STYLES`."""
     if layer == "incident":
         return "overdue" if state == "overdue" else "open"
-    if state in ("degraded", "down"):
-        return "asset_off" if state == "degraded" else "asset_down"
+    if state == "down":
+        return "asset_down"
+    if frozen or state == "degraded":
+        return "asset_frozen" if frozen else "asset_off"
     return "vehicle" if category == "vehicle" else "asset"
 
 
@@ -92,27 +94,30 @@ def _among(numbers: Any, names: list[str], wanted: Iterable[str]) -> Any:
     return np.array([name in known for name in names], dtype=bool)[numbers]
 
 
-_last: tuple[Sequence[Point], Columns] | None = None
+Frozen: TypeAlias = frozenset[tuple[str, str]]  # (feed, subject) of cameras
+_last: tuple[Sequence[Point], Frozen, Columns] | None = None
 
 
-def columns(points: Sequence[Point]) -> Columns:
+def columns(points: Sequence[Point], frozen: Frozen = frozenset()) -> Columns:
     """Return the points as columns: those with a shape and those retired left out. The last answer is kept: a screen's
-    languages and scenes ask for the same list, and it is the same list until a place changed."""
+    languages and scenes ask for the same list, and it is the same list until a place changed.
+
+    `frozen`: cameras whose picture stands still, whatever their source says of them."""
     global _last
     kept = _last
-    if kept is None or kept[0] is not points:
-        kept = _last = (points, _columns([p for p in points if p.shape is None and p.state != "retired"], [p for p in points if p.shape is not None]))
-    return kept[1]
+    if kept is None or kept[0] is not points or kept[1] != frozen:
+        kept = _last = (points, frozen, _columns([p for p in points if p.shape is None and p.state != "retired"], [p for p in points if p.shape is not None], frozen))
+    return kept[2]
 
 
-def _columns(points: Sequence[Point], shaped: list[Point]) -> Columns:
+def _columns(points: Sequence[Point], shaped: list[Point], still: Frozen) -> Columns:
     feeds, feed = _numbered([p.feed for p in points])
     kinds, kind = _numbered([p.category for p in points])
     areas, area = _numbered([p.area or "" for p in points])
     number = {name: i for i, name in enumerate(STYLES)}
     return Columns(
         np.array([p.lon for p in points], dtype=np.float64), np.array([p.lat for p in points], dtype=np.float64),
-        np.array([number[_style(p.layer, p.state, p.category)] for p in points], dtype=np.uint8), np.array([p.layer == "incident" for p in points], dtype=bool),
+        np.array([number[_style(p.layer, p.state, p.category, p.picture == "frozen" or (p.feed, p.subject) in still)] for p in points], dtype=np.uint8), np.array([p.layer == "incident" for p in points], dtype=bool),
         feed, kind, area, feeds, kinds, areas, shaped,
     )  # fmt: skip
 

@@ -32,7 +32,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "vehicle": {"fill": [240, 244, 248, 255], "line": [16, 20, 26, 255], "radius": 10, "width": 3},
     "asset": {"fill": [200, 210, 220, 150], "line": [0, 0, 0, 0], "radius": 6, "width": 0},
     "asset_off": {"fill": [0, 0, 0, 0], "line": [255, 176, 32, 255], "radius": 12, "width": 5},
-    "asset_down": {"text": "×", "line": [255, 176, 32, 255]},  # a cross: what works in part and what does not differ without colour
+    "asset_frozen": {"text": "ll", "line": [255, 176, 32, 255], "size": 90},  # two bars, as of a film that is held
+    "asset_down": {"text": "×", "line": [255, 176, 32, 255], "size": 135},  # a cross: what works in part and what does not differ without colour
 }
 
 
@@ -55,32 +56,32 @@ def spec(areas: Areas, bounds: list[float], lang: Lang) -> dict[str, Any]:
         ),
         _points("assets"),
         pdk.Layer(
-            "TextLayer", [], id="marks", get_position="position", get_text="text", get_size=24, size_units=word("pixels"), get_color="line",
-            character_set=word("×"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=800, outline_width=6, outline_color=[16, 20, 26, 255],
+            "TextLayer", [], id="marks", get_position="position", get_text="text", get_size="size", size_units=word("pixels"), get_color="line",
+            character_set=word("×l"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=800, outline_width=6, outline_color=[16, 20, 26, 255],
             font_settings=_SHARP, get_text_anchor=word("middle"), get_alignment_baseline=word("center"),
         ),
         _points("incidents"),
         pdk.Layer(
             "TextLayer", _labels(areas, lang), id="labels", get_position="position", get_text="text", get_size=24,
             size_units=word("pixels"), get_color=[245, 248, 250, 255], character_set=word("auto"), font_family=word("Noto Sans Variable, sans-serif"),
-            font_weight=600, outline_width=6, outline_color=[10, 14, 18, 255], font_settings=_SHARP,
+            font_weight=word("600 condensed"), outline_width=6, outline_color=[10, 14, 18, 255], font_settings=_SHARP,
             get_text_anchor=word("middle"), get_alignment_baseline=word("center"), get_pixel_offset="offset",
         ),
         pdk.Layer(
             "TextLayer", [], id="clusters", get_position="position", get_text="text", get_size=24, size_units=word("pixels"), get_color="ink",
-            character_set=word("0123456789.,"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=700, background=True,
+            character_set=word("0123456789.,"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=word("700 condensed"), background=True,
             get_background_color="fill", get_border_color="line", get_border_width=2, background_padding=[8, 2], background_border_radius=8,
             get_text_anchor=word("middle"), get_alignment_baseline=word("center"), get_pixel_offset="offset",
         ),
         pdk.Layer(
             "TextLayer", [], id="notices", get_position="position", get_text="text", get_size=24, size_units=word("pixels"), get_color="ink",
-            character_set=word("auto"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=600, background=True,
-            get_background_color=[10, 14, 18, 225], get_border_color="ink", get_border_width=2, background_padding=[8, 4], line_height=1.2,
+            character_set=word("auto"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=word("600 condensed"), background=True,
+            get_background_color=[10, 14, 18, 225], get_border_color="ink", get_border_width=2, background_padding=[8, 4], line_height=1.08,
             get_text_anchor=word("middle"), get_alignment_baseline=word("center"), get_pixel_offset="offset",
         ),
         pdk.Layer(
             "TextLayer", [], id="chips", get_position="position", get_text="text", get_size=24, size_units=word("pixels"), get_color="ink",
-            character_set=word("0123456789"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=700, background=True,
+            character_set=word("0123456789"), font_family=word("Noto Sans Variable, sans-serif"), font_weight=word("700 condensed"), background=True,
             get_background_color="fill", get_border_color=[16, 20, 26, 255], get_border_width=2, background_padding=[5, 0],
             get_text_anchor=word("middle"), get_alignment_baseline=word("center"),
         ),

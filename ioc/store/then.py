@@ -127,7 +127,7 @@ def case_row(feed: str, subject: str, state: State) -> tuple[Any, ...] | None:
 
 def asset_row(feed: str, subject: str, state: State) -> tuple[Any, ...]:
     """Return what a KPI or the map asks of an asset."""
-    return (feed, subject, *(state.get(name) for name in _ASSET_COLUMNS))
+    return (feed, subject, *(state.get(name) for name in _ASSET_COLUMNS), msgspec.json.encode(state.get("dims")).decode())
 
 
 _CASE_COLUMNS = ("status", "outcome", "category", "area", "agency", "channel", "level", "due_at", "deleted", "dims")

@@ -6,7 +6,7 @@
   const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
   const chroma = (c) => Math.max(c[0], c[1], c[2]) - Math.min(c[0], c[1], c[2]);
   const SATURATED = 100; // of 255; the greys and blue-greys of the tokens are below 75
-  const ABNORMAL = ".status-watch, .status-alarm, .chip-watch, .chip-alarm, .mark-watch, .mark-alarm, .shape-map-overdue, .shape-map-off, .shape-map-down, .aqi, .still[data-still='frozen']";
+  const ABNORMAL = ".status-watch, .status-alarm, .chip-watch, .chip-alarm, .mark-watch, .mark-alarm, .shape-map-overdue, .shape-map-off, .shape-map-frozen, .shape-map-down, .aqi, .still[data-still='frozen']";
   const AQI = ["0,228,0", "255,255,0", "255,126,0", "255,0,0", "143,63,151", "126,0,35"];
 
   const visible = (node) => node.getClientRects().length && getComputedStyle(node).visibility !== "hidden" && !node.closest("[hidden], .skip");

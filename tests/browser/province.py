@@ -36,6 +36,23 @@ VALUES: dict[str, float] = {
     "tourism_visitors_today": 8412, "tourism_international_share": 6.4, "tourism_room_occupancy": 47.3, "tourism_sites_reporting": 100.0,
     "incidents_on_time_rate": 86.9, "incidents_median_hours": 5.3, "incidents_satisfaction": 4.02,
     "cpi_change": 3.41, "industry_index_change": 7.86, "retail_turnover": 6.95e12, "enterprises_new": 121,
+    "incidents_open_duong_giao_thong": 58, "incidents_open_moi_truong": 47, "incidents_open_dien_chieu_sang": 31, "incidents_open_cap_thoat_nuoc": 28,
+    "incidents_open_trat_tu_do_thi": 33, "incidents_open_an_ninh_trat_tu": 17, "emergency_open": 9, "emergency_open_113": 4, "emergency_open_114": 1,
+    "emergency_open_115": 4, "emergency_calls_today": 86, "emergency_false_calls": 11, "emergency_response_minutes": 11.4, "emergency_late_responses": 3,
+    "emergency_median_hours": 0.8, "epidemic_cases_week": 212, "epidemic_dengue_week": 64, "epidemic_dengue_communes": 3, "epidemic_communes_reporting": 87,
+    "epidemic_hfmd_week": 71, "epidemic_influenza_week": 48, "epidemic_measles_week": 8, "epidemic_varicella_week": 21, "air_aqi_highest": 118,
+    "air_pm25_highest": 42.3, "air_stations_poor": 2, "stations_working": 92.3, "water_alarm_highest": 1, "rain_mean_today": 12.6, "air_pm25_mean": 27.9,
+    "air_aqi_day_highest": 96, "water_gauges_above_alarm": 1, "cameras_online_share": 93.3, "cameras_offline": 4, "cameras_offline_hour": 2, "cameras_frozen": 3,
+    "vehicles_today": 214_380, "buses_running": 38, "buses_speed": 27.4, "bike_stations_working": 96.0, "bikes_available": 241, "bikes_free": 17,
+    "bikes_broken": 9, "grdp_growth_rate": 7.06, "grdp_per_capita": 121.5e6, "industry_output": 1.032e15, "export_value": 32.8e9, "budget_revenue": 26.4e12,
+    "investment_fdi_value": 11.2e9, "poverty_rate": 3.02, "invoice_electronic_share": 98.6, "trade_products": 4210, "trade_accounts": 1985,
+    "investment_domestic_projects": 47, "investment_fdi_projects": 26, "dti_rank": 8, "dti_government_rank": 6, "dti_economy_rank": 9, "dti_society_rank": 7,
+    "broadband_mobile": 61.42, "broadband_fixed": 168.9, "app_installs": 412_600, "signatures_issued": 96_480, "documents_exchanged_year": 1_894_000,
+    "documents_saved_each": 5200, "enterprises_digital": 1046, "datasets_published": 213, "services_essential_share": 96.0, "insured_verified_share": 97.42,
+    "network_links_up": 98.9, "network_links_down": 1, "databases_connected": 91.7, "platforms_up": 97.2, "platforms_down": 1, "service_quality": 86.4,
+    "service_quality_publicity": 16.8, "service_quality_progress": 18.9, "service_quality_digitised": 19.4, "service_quality_online": 10.1,
+    "service_quality_satisfaction": 17.6, "portals_up": 97.8, "portals_availability": 99.31, "portals_down": 2, "portals_latency": 412,
+    "portals_visits_today": 38_214, "portals_visits_month": 812_904, "portals_visits_total": 41_208_733, "portals_online": 1206,
 }  # fmt: skip
 FEED_STATES: dict[str, State] = {"health": "late", "education": "stale"}
 
@@ -81,7 +98,7 @@ def tile(kpi: Kpi, value: float | None, *, now: datetime = NOW, states: dict[str
     ratio = kpi.kind == "ratio" and value is not None
     return Tile(
         kpi=kpi.kpi, title=kpi.title, theme=kpi.theme, value=value, unit=kpi.unit, kind=kpi.kind, better=kpi.better,
-        status=_status(kpi, value), period=Period(DAY, DAY + timedelta(days=1), complete=False),
+        status=_status(kpi, value), period=_period(kpi),
         as_of=None if worst == "never" else now - timedelta(seconds=40 if worst == "live" else 1500),
         published_at=now, area="19", source=list(kpi.feeds), formula=kpi.kpi, formula_version=kpi.version,
         quality=Quality(worst, [feed for feed in kpi.feeds if states.get(feed) in ("stale", "lost", "never")]),
@@ -90,6 +107,15 @@ def tile(kpi: Kpi, value: float | None, *, now: datetime = NOW, states: dict[str
         delta=None if value is None else Delta(round(value * dice.uniform(-0.08, 0.08), 1 if kpi.decimals or kpi.unit == "h" else 0), "previous_period"),
         decimals=kpi.decimals, spark=spark,
     )  # fmt: skip
+
+
+def _period(kpi: Kpi) -> Period:
+    """Return today or the week until now; of months and years, whose figures come in reports, the last one that is over."""
+    if kpi.period == "year":
+        return Period(datetime(2024, 12, 31, 17, tzinfo=UTC), datetime(2025, 12, 31, 17, tzinfo=UTC), complete=True)
+    if kpi.period == "month":
+        return Period(datetime(2026, 9, 30, 17, tzinfo=UTC), datetime(2026, 10, 31, 17, tzinfo=UTC), complete=True)
+    return Period(DAY - timedelta(days=DAY.weekday() + 1 if kpi.period == "week" else 0), DAY + timedelta(days=1), complete=False)
 
 
 def course(kpi: Kpi) -> History:
@@ -206,6 +232,18 @@ def points(dice: random.Random) -> list[Point]:
     for i, area in enumerate(communes):
         state = "degraded" if i == 5 else "ok"
         found.append(Point("asset", "health", f"tyt-{i}", f"Trạm y tế {area.short}", "health_facility", state, area.code, *_near(area, dice), None))
+    return found
+
+
+def cameras() -> list[Point]:
+    """Return the cameras of the province: most work; of the others one is offline, one blurred, one stands still by what its source says."""
+    dice = random.Random(8)
+    communes = list(AREAS.communes.values())
+    bad = {7: ("down", "missing"), 30: ("degraded", "blurred"), 51: ("degraded", "frozen")}
+    found = []
+    for i in range(1, 61):
+        area, (state, picture) = communes[i * 37 % len(communes)], bad.get(i, ("ok", "good"))
+        found.append(Point("asset", "cameras", f"CAM-{i:03d}", f"Camera {i:03d}", "camera", state, area.code, *_near(area, dice), None, picture=picture))
     return found
 
 

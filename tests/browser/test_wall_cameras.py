@@ -11,6 +11,7 @@ from connectors.cameras.simulated_stills import still
 from tests.browser import province
 from tests.browser.conftest import OpenPage
 from tests.browser.screens import Screens
+from tests.browser.test_screens import drawn
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -55,6 +56,22 @@ def test_a_camera_that_does_not_answer_is_told_apart_from_one_that_stands_still(
     tile = page.locator(f"#still-{CAMERA}")
     expect(tile).to_have_attribute("data-still", "lost", timeout=WAIT_MS)
     expect(tile).to_contain_text("no picture for 2 min")
+
+
+@pytest.mark.parametrize(("lang", "words"), [("vi", ["đứng hình", "ngừng", "lỗi hình"]), ("en", ["frozen", "not working", "bad picture"])])
+def test_the_map_marks_a_camera_that_stands_still_one_offline_and_one_blurred_by_shape_and_word(screens: Screens, open_page: OpenPage, lang: str, words: list[str]) -> None:
+    page = drawn(open_page(f"/wall/cameras?lang={lang}"))
+    marks = "JSON.stringify(window.ioc_map.deck().props.layers.find((layer) => layer.id === 'marks').props.data.map((row) => row.text).sort())"
+    places = province.cameras()
+    screens.album.take(CAMERA, still(1, province.NOW))
+    screens.show(province.snapshot(2, points=places, stills=screens.album.shown()))
+    page.wait_for_function(f"{marks} === '[\"ll\",\"×\"]'")  # by what their management system says
+    screens.show(province.snapshot(3, now=province.NOW + timedelta(seconds=11), points=places, stills=screens.album.shown()))
+    page.wait_for_function(f"{marks} === '[\"ll\",\"ll\",\"×\"]'")  # and by its own still
+    legend = page.locator(".legend-symbols").filter(visible=True)
+    for word in words:
+        expect(legend).to_contain_text(word)
+    expect(legend.locator(".shape-map-frozen, .shape-map-down, .shape-map-off")).to_have_count(3)
 
 
 def test_only_the_scene_with_cameras_shows_them(screens: Screens, open_page: OpenPage) -> None:

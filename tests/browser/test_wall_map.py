@@ -13,10 +13,12 @@ from tests.browser import province
 from tests.browser.conftest import OpenPage
 from tests.browser.screens import Screens
 from tests.browser.test_screens import drawn
+from tests.browser.test_wall_look import DISTANCE_M, PITCH_MM, X_HEIGHT
 from tests.unit.test_dashboards_map import RING, flood, warned
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+DIGIT = 0.714  # height of a digit of Noto Sans, in em
 SIZES = [(1280, 720), (1920, 1080), (3840, 2160), (7680, 2160)]
 # Pixels brighter than the sea and the land in a part (shares of width and height) of a PNG.
 LIT = """
@@ -127,16 +129,55 @@ def test_a_warning_is_an_outlined_hatched_area_with_its_words_until_it_is_over(s
 def test_a_name_makes_way_for_a_chip_and_a_warning(screens: Screens, open_page: OpenPage) -> None:
     page = drawn(open_page("/wall/environment"))
     page.wait_for_function(LAYER.format("chips") + ".length > 5")
-    boxes = page.evaluate(f"""() => {{
-      const view = window.ioc_map.deck().viewManager.getViewports()[0], size = window.ioc_map.text();
-      const box = (row, share) => {{ const [x, y] = view.project(row.position); const half = row.text.length * size * 0.27 * share;
-        const [right, down] = row.offset || [0, 0]; return [x + right - half, y + down - size * share * 0.45, x + right + half, y + down + size * share * 0.45]; }};
-      return [{LAYER.format("labels")}.map((row) => box(row, 1)), {LAYER.format("chips")}.map((row) => box(row, 0.72))];
-    }}""")
-    labels, chips = boxes
+    labels, chips = page.evaluate(BOXES.format("labels")), page.evaluate(BOXES.format("chips"))
     assert len(labels) >= 4
-    for a in labels:
-        assert all(a[0] >= b[2] or a[2] <= b[0] or a[1] >= b[3] or a[3] <= b[1] for b in chips), a
+    assert touching(labels, chips) == []
+
+
+# The boxes of what a layer writes: letters of 75 % width are 0.43 em wide on average, and 0.9 em high with their marks.
+BOXES = """() => {{
+  const deck = window.ioc_map.deck(), view = deck.viewManager.getViewports()[0];
+  const {{ data, getSize }} = deck.props.layers.find((layer) => layer.id === '{}').props;
+  return data.map((row) => {{
+    const size = typeof getSize === 'function' ? getSize(row) : getSize;
+    const [x, y] = view.project(row.position), [right, down] = row.offset || [0, 0], half = row.text.length * size * 0.215;
+    return [x + right - half, y + down - size * 0.45, x + right + half, y + down + size * 0.45];
+  }});
+}}"""
+
+
+def touching(some: list[list[float]], others: list[list[float]]) -> list[list[float]]:
+    """Return which boxes touch one of the others."""
+    return [a for a in some if not all(a is b or a[0] >= b[2] or a[2] <= b[0] or a[1] >= b[3] or a[3] <= b[1] for b in others)]
+
+
+def test_w01_what_is_written_on_the_map_is_16_minutes_of_arc_high_and_no_name_touches_another(screens: Screens, open_page: OpenPage) -> None:
+    """Words by their small letters, numbers by their digits; from 5 m at the pitch of test_wall_look.PITCH_MM."""
+    page = drawn(open_page("/wall/overview"))
+    shown(screens, page, [warned("severe"), *province.snapshot().points])
+    for (width, height), pitch in list(PITCH_MM.items())[:2]:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function(f"window.ioc_map.text() * {1920 / width} > 27")
+        least = 0.00465 * DISTANCE_M * 1000 / pitch
+        for layer, share in (("labels", X_HEIGHT), ("notices", X_HEIGHT), ("clusters", DIGIT), ("chips", DIGIT)):
+            size = page.evaluate(f"window.ioc_map.deck().props.layers.find((layer) => layer.id === '{layer}').props.getSize")
+            assert size * share >= least, (layer, width)
+        labels = page.evaluate(BOXES.format("labels"))
+        assert len(labels) >= 3
+        assert touching(labels, labels) == []
+
+
+def test_a_name_makes_way_for_what_fails_and_for_the_scale(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall/overview"))
+    towns = page.evaluate(LAYER.format("labels"))
+    base = province.cameras()[6]
+    assert base.state == "down"
+    shown(screens, page, [msgspec.structs.replace(base, feed="health", subject=f"{i}", lon=row["position"][0], lat=row["position"][1]) for i, row in enumerate(towns)])
+    marks, labels = page.evaluate(BOXES.format("marks")), page.evaluate(BOXES.format("labels"))
+    assert len(marks) == len(towns) and len(labels) >= 3
+    assert touching(labels, marks) == []
+    scale = page.evaluate("(() => { const a = document.querySelector('#map-scale').getBoundingClientRect(), b = document.querySelector('#map-canvas').getBoundingClientRect(); return [a.left - b.left, a.top - b.top, a.right - b.left, a.bottom - b.top]; })()")
+    assert touching(labels, [scale]) == []
 
 
 def test_places_that_cannot_be_are_counted_and_not_drawn(screens: Screens, open_page: OpenPage) -> None:

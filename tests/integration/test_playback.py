@@ -97,7 +97,7 @@ def a_day(it: PastAndPresent) -> None:
             received=opened + timedelta(minutes=i),
         )
     it.put(REPORTS, report("r0", NOON - timedelta(hours=1), status="closed", outcome="resolved", closed_at=NOON - timedelta(hours=1)), received=NOON - timedelta(hours=1))
-    it.put(SCHOOLS, make("/t", "s1", opened, Asset(kind="school", name="THCS", state="ok", area=HERE, lat=21.5, lon=105.9)), received=opened)
+    it.put(SCHOOLS, make("/t", "s1", opened, Asset(kind="school", name="THCS", state="ok", area=HERE, lat=21.5, lon=105.9, dims={"picture": "good"})), received=opened)
     fact = Observation(metric="attendance.enrolled", value=Decimal(400), period="P1D", area=HERE, version=opened)
     it.put(SCHOOLS, make("/t", "s1", NOON.replace(hour=0), fact), received=NOON - timedelta(seconds=3))
 
@@ -108,7 +108,7 @@ def what_came_later(it: PastAndPresent) -> None:
     it.put(REPORTS, report("r2", later, title="Rác", lat=21.7, lon=105.7, area=THERE), received=later)
     it.put(REPORTS, report("late", NOON - timedelta(hours=2), opened_at=NOON - timedelta(hours=2), title="Ngập", area=THERE, lat=21.4, lon=105.6), received=later)
     it.put(REPORTS, report("new", later, opened_at=later, title="Mới", area=THERE, lat=21.4, lon=105.6), received=later)
-    it.put(SCHOOLS, make("/t", "s1", later, Asset(name="THCS Mới", state="degraded", lat=21.55)), received=later)
+    it.put(SCHOOLS, make("/t", "s1", later, Asset(name="THCS Mới", state="degraded", lat=21.55, dims={"picture": "frozen"})), received=later)
     it.put(SCHOOLS, make("/t", "s2", later, Asset(kind="school", name="Trường", state="ok", area=HERE, lat=21.5, lon=105.9)), received=later)
 
 
@@ -181,7 +181,7 @@ def test_as_known_now_tells_what_was_learnt_late_and_nothing_of_later(province: 
     cases = {point.subject: point for point in known.points if point.layer == "incident"}
     assert set(cases) == {"r1", "r2", "r3", "r4", "r5", "late"}
     assert cases["r1"].state == cases["r2"].state == "overdue" and cases["r3"].state == "open"
-    assert [(point.title, point.state, point.lat) for point in known.points if point.layer == "asset"] == [("THCS", "ok", 21.5)]
+    assert [(point.title, point.state, point.lat, point.picture) for point in known.points if point.layer == "asset"] == [("THCS", "ok", 21.5, "good")]
 
 
 def test_a_frame_nobody_waits_for_is_broken_off_in_the_database(province: PastAndPresent) -> None:

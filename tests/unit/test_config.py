@@ -45,6 +45,7 @@ def test_variables_are_filled_in_and_have_defaults(tmp_path: Path, monkeypatch: 
         ("webb: {}\n", "line 1: webb"),
         ("feeds:\n- {feed: 'Bad Name', connector: push, title: {vi: A, en: A}}\n", "small letters"),
         ("feeds: &f\n- &a {feed: a, connector: push, title: {vi: A, en: A}}\n- *a\n", "named twice"),
+        ("stills:\n  cameras:\n  - {camera: a, title: {vi: A, en: A}, url: 'http://x/', asset: vms/1}\n", "'vms/1', and no feed is called so"),
         ("feeds: [", "not valid YAML"),
         ("- a\n", "top level"),
     ],

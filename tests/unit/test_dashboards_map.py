@@ -6,6 +6,7 @@ import base64
 import json
 import random
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,11 +22,12 @@ from dashboards.context import Context
 from dashboards.maps import country, outlines, panel, points
 from dashboards.maps.classes import breaks, class_of, nice, ranges, shade
 from dashboards.maps.geometry import MAX_VERTICES, cells, main_communes, shapes
-from dashboards.maps.spec import shortened, spec
+from dashboards.maps.spec import STYLES, shortened, spec
 from dashboards.wall.scene import Scene, SceneMap
 from ioc.config import Words
 from ioc.errors import UserError
 from ioc.live import Point
+from ioc.stills import Still
 from tests.browser import province
 
 AREAS = province.AREAS
@@ -287,6 +289,34 @@ def test_it_draws_vehicles_apart_from_facilities_and_names_them() -> None:
     props = panel.props([with_map(kpi="incidents_open")], msgspec.structs.replace(shot, points=vehicles), CONTEXT, "vi")
     assert [style for _, _, style, _ in unpacked(props["map-assets"]["data"]["points"])] == ["vehicle", "asset_down"]
     assert "phương tiện" in str(props["map-legend"])
+
+
+def cameras_of(stills: dict[str, Still] | None = None, now: datetime = province.NOW) -> tuple[list[str], str]:
+    """Return the styles of camera-1 (CAM-001), 7 (offline), 30 (blurred), 51 (frozen), and the legend."""
+    asked = [p for p in province.cameras() if p.subject in ("CAM-001", "CAM-007", "CAM-030", "CAM-051")]
+    shot = msgspec.structs.replace(province.snapshot(now=now, stills=stills or {}), points=asked)
+    props = panel.props([with_map(kpi="cameras_offline", incidents=False, feeds=["cameras"])], shot, CONTEXT, "vi")
+    found = {(round(lon, 3), round(lat, 3)): style for lon, lat, style, _ in unpacked(props["map-assets"]["data"]["points"])}
+    return [found[round(p.lon, 3), round(p.lat, 3)] for p in asked], str(props["map-legend"])
+
+
+def test_a_camera_whose_source_says_that_it_stands_still_is_told_apart_from_one_offline_and_one_blurred() -> None:
+    styles, legend = cameras_of()
+    assert styles == ["asset", "asset_down", "asset_off", "asset_frozen"]
+    assert all(f"'{word}'" in legend for word in ("đứng hình", "ngừng", "lỗi hình"))
+    drawn = {name: (STYLES[name].get("text"), STYLES[name].get("radius")) for name in styles}
+    assert len(set(drawn.values())) == 4  # by shape, whatever the colour
+
+
+def test_a_camera_of_the_map_is_marked_while_its_own_still_is_the_same_whatever_its_source_says() -> None:
+    def still(changed_s: float, seen_s: float = 1) -> dict[str, Still]:
+        return {"camera-1": Still("x", province.NOW - timedelta(seconds=changed_s), province.NOW - timedelta(seconds=seen_s))}
+
+    assert cameras_of(still(9))[0][0] == "asset"
+    assert cameras_of(still(10))[0] == ["asset_frozen", "asset_down", "asset_off", "asset_frozen"]
+    assert cameras_of(still(90, 60))[0][0] == "asset"  # it does not answer: nobody knows what it sees
+    (off,) = [p for p in province.cameras() if p.subject == "CAM-007"]
+    assert points.columns([off], frozenset({("cameras", "CAM-007")})).style.tolist() == [points.STYLES.index("asset_down")]  # offline is graver
 
 
 def test_it_shortens_a_name_that_would_cover_the_map() -> None:

@@ -17,7 +17,8 @@ CREATE TEMPORARY TABLE then_case_state (
     due_at timestamptz, deleted boolean, dims jsonb
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE then_asset_state (
-    feed text, subject text, kind text, area text, state text, deleted boolean, name text, lat double precision, lon double precision
+    feed text, subject text, kind text, area text, state text, deleted boolean, name text, lat double precision, lon double precision,
+    dims jsonb
 ) ON COMMIT DROP
 
 -- name: sum_parts

@@ -42,7 +42,7 @@ WHERE status <> 'closed' AND NOT deleted AND title IS NOT NULL AND lat IS NOT NU
 ORDER BY opened_at DESC NULLS LAST LIMIT %(limit)s
 
 -- name: assets
-SELECT feed, subject, coalesce(name, '') AS title, kind AS category, state, area, lat, lon, NULL::timestamptz AS since
+SELECT feed, subject, coalesce(name, '') AS title, kind AS category, state, area, lat, lon, NULL::timestamptz AS since, coalesce(dims ->> 'picture', '') AS picture
 FROM {assets}
 WHERE NOT deleted AND lat IS NOT NULL AND lon IS NOT NULL AND state <> 'retired'
 ORDER BY feed, subject LIMIT %(limit)s

@@ -44,7 +44,8 @@ CREATE TEMPORARY TABLE then_case (
     due_at timestamptz, deleted boolean, dims jsonb
 );
 CREATE TEMPORARY TABLE then_asset (
-    feed text, subject text, kind text, area text, state text, deleted boolean, name text, lat double precision, lon double precision
+    feed text, subject text, kind text, area text, state text, deleted boolean, name text, lat double precision, lon double precision,
+    dims jsonb
 );
 CREATE TEMPORARY TABLE then_seen (
     feed text, subject text, status text, title text, category text, level text, area text, due_at timestamptz, opened_at timestamptz,
@@ -89,7 +90,7 @@ SELECT feed, subject, status, outcome, category, area, agency, channel, level, d
 WHERE NOT EXISTS (SELECT FROM pg_temp.then_case_key k WHERE (k.feed, k.subject) = (s.feed, s.subject))
 UNION ALL SELECT * FROM pg_temp.then_case;
 CREATE TEMPORARY VIEW then_asset_state AS
-SELECT feed, subject, kind, area, state, deleted, name, lat, lon FROM asset_state s
+SELECT feed, subject, kind, area, state, deleted, name, lat, lon, dims FROM asset_state s
 WHERE NOT EXISTS (SELECT FROM pg_temp.then_asset_key k WHERE (k.feed, k.subject) = (s.feed, s.subject))
 UNION ALL SELECT * FROM pg_temp.then_asset
 
