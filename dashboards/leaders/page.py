@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
@@ -13,8 +16,10 @@ from dashboards.figures.numbers import in_words, signed
 from dashboards.figures.parts import props_of, shape, to_json
 from dashboards.figures.picker import part_name, picker
 from dashboards.figures.tile import empty_tile, tile, tile_id, titled
+from dashboards.kept import Kept
 from dashboards.state import State, address
 from dashboards.words import Lang, pick, say
+from ioc.clock import local_day
 from ioc.kpi.catalogue import Theme
 from ioc.kpi.tile import STATES, Tile
 from ioc.live import FeedView, Props, Render, Snapshot
@@ -71,7 +76,7 @@ def of_parts(context: Context, state: State) -> dict[str, list[str]]:
 
 
 def render(context: Context, state: State) -> Render:
-    """Return the function that turns a snapshot into the page's properties."""
+    """Return the function that turns a snapshot into the page's properties; what has not changed is not drawn again."""
     lang = state.lang
     titles = context.feed_titles(lang)
     small: set[str] = set()
@@ -79,16 +84,19 @@ def render(context: Context, state: State) -> Render:
         found = breakdown.split([context.kpis[kpi] for kpi in kpis if context.kpis[kpi].overview])[1]
         small |= set(found.kpis) if found else set()
 
-    def figure(t: Tile, snapshot: Snapshot) -> Component:
+    kept = Kept()
+
+    def figure(t: Tile, now: datetime) -> dict[str, Any]:
         link = state.href(f"/kpi/{t.kpi}")
         if t.kpi in small:
-            return breakdown.cell(t, lang, snapshot.now, context.zone, link)
-        return tile(t, lang, snapshot.now, context.zone, titles, "page", link)
+            return props_of(breakdown.cell(t, lang, now, context.zone, link))
+        return props_of(tile(t, lang, now, context.zone, titles, "page", link))
 
     def props(snapshot: Snapshot) -> Props:
+        day = local_day(snapshot.now, context.zone)  # all that a figure takes of the time
         tiles = snapshot.tiles if state.plain else snapshot.parts.get(str(state.asked), {})
         shown = [tiles[kpi] for kpi in context.overview if kpi in tiles]
-        out: Props = {tile_id(t.kpi): props_of(figure(t, snapshot)) for t in shown}
+        out: Props = {tile_id(t.kpi): kept.of(t.kpi, (t, day), partial(figure, t, snapshot.now)) for t in shown}
         abnormal = sorted((t for t in shown if t.kpi not in small and t.status in ("watch", "alarm") and t.value is not None), key=lambda t: t.status != "alarm")
         if shown:
             out["summary"] = {"children": to_json(_summary(len(abnormal), lang))}

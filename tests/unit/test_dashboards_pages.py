@@ -87,12 +87,13 @@ def test_what_it_draws_again_and_what_it_keeps_make_the_screen_it_would_draw_fro
         msgspec.structs.replace(shot, seq=8, parts={}), msgspec.structs.replace(shot, seq=9, now=later), msgspec.structs.replace(shot, seq=10, feeds=[]), shot,
     ]  # fmt: skip
     kept, before = wall_page.render(every, CONTEXT, lang), {}
+    leaders = leaders_page.render(CONTEXT, State(lang))
     for moment in moments:
         sent = kept(moment)
-        fresh = wall_page.render(every, CONTEXT, lang)(moment)
-        assert sent == fresh
+        assert sent == wall_page.render(every, CONTEXT, lang)(moment)
         assert moment is shot or moment.seq == 8 or sent != before, f"nothing of moment {moment.seq} is on the wall"
         before = sent
+        assert leaders(moment) == leaders_page.render(CONTEXT, State(lang))(moment)
 
 
 def test_what_did_not_change_is_the_drawing_of_before() -> None:
