@@ -14,6 +14,7 @@ from typing import Any
 
 from connectors.cap import outline
 from ioc.connect import Context, FieldClass, Record, Skip, children, digest, fields, local, scrub, shown
+from ioc.doubts import doubt
 from ioc.events import Case, Event
 
 FIELDS: dict[str, FieldClass] = {
@@ -129,7 +130,7 @@ def _warning(value: Mapping[str, Any], subject: str, sent: datetime, context: Co
     return context.event(subject, sent, Case(
         status="closed" if over else "open", native_status=str(value.get("msgType")).strip(), outcome="expired" if over else None,
         category=_kind_of(main), title=_name(main), level=_severity(main), agency=fields.text(main, "senderName"), area=place.area, lat=place.lat, lon=place.lon,
-        doubt="the source says it expires before it begins" if expires and expires < opened else place.doubt if lat is not None else None,
+        doubt=doubt("ended_early") if expires and expires < opened else place.doubt if lat is not None else None,
         opened_at=min(opened, expires) if expires else opened, due_at=expires, closed_at=expires if over else None,
         dims=_dims(main), shape=_shape(blocks),
     ))  # fmt: skip

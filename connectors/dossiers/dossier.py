@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ioc.connect import Context, FieldClass, Skip, fields, shown
+from ioc.doubts import doubt
 from ioc.events import Case, CaseStatus, Event
 
 LIST = ("hoso", "danhsachhoso", "data", "result")
@@ -88,7 +89,6 @@ def to_events(record: Mapping[str, Any], context: Context[Any]) -> list[Event]:
     if context.options.organ_suffix and not (agency or "").endswith(context.options.organ_suffix):
         raise Skip("out_of_scope", f"DonViXuLy {shown(agency)} is not an agency of ...{context.options.organ_suffix}", field="DonViXuLy")
     closed = (date("NgayKetThucXuLy") or date("NgayTra")) if status == "closed" else None
-    doubt = _doubt(status, closed, opened)
     case = Case(
         status=status,
         native_status=native,
@@ -103,16 +103,16 @@ def to_events(record: Mapping[str, Any], context: Context[Any]) -> list[Event]:
         due_at=_due(record, context),
         closed_at=(closed or time) if status == "closed" else None,
         rating=fields.rating(record, "MucDoHaiLong"),
-        doubt=doubt,
+        doubt=_doubt(status, closed, opened),
     )
     return [context.event(subject, time, case)]
 
 
 def _doubt(status: str, closed: datetime | None, opened: datetime | None) -> str | None:
     if status == "closed" and closed is None:
-        return "the source does not say when it was finished"
+        return doubt("no_end")
     if closed is not None and opened is not None and closed < opened:
-        return "finished before it was received"
+        return doubt("ended_early")
     return None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import UNSET
 
 from ioc.connect import Context, FieldClass, Record, Skip, fields, shown
+from ioc.doubts import doubt, together
 from ioc.events import Asset, AssetState, Case, Event, event_id
 
 OPEN = frozenset({"planned", "arrived", "triaged", "in-progress", "onleave", "unknown"})
@@ -93,9 +94,9 @@ def _encounter(value: Mapping[str, Any], record: Record, context: Context[Any]) 
     closed = status in CLOSED
     doubts = [start_doubt] if start_doubt else []
     if start and end and end < start:
-        doubts.append("ended before it began")
+        doubts.append(doubt("ended_early"))
     if closed and end is None:
-        doubts.append("the source does not say when it ended")
+        doubts.append(doubt("no_end"))
     case = Case(
         status="closed" if closed else "open",
         native_status=status,
@@ -105,7 +106,7 @@ def _encounter(value: Mapping[str, Any], record: Record, context: Context[Any]) 
         agency=facility,
         opened_at=None if status == "planned" else start,  # a planned one has not begun
         closed_at=(end or fields.to_the_hour(time)) if closed else None,
-        doubt="; ".join(doubts) or None,
+        doubt=together(doubts),
         dims={"resource": "encounter"},
     )
     return context.event(subject, time, case)
@@ -114,7 +115,7 @@ def _encounter(value: Mapping[str, Any], record: Record, context: Context[Any]) 
 def _immunization(value: Mapping[str, Any], record: Record, context: Context[Any]) -> Event:
     subject = digest_of("imm", "Immunization", fields.identifier(value, "id"))
     status = fields.text(value, "status")
-    at, doubt = _when(value.get("occurrenceDateTime"), "occurrenceDateTime", context)
+    at, at_doubt = _when(value.get("occurrenceDateTime"), "occurrenceDateTime", context)
     time = _updated(value) or at
     if time is None:
         raise Skip("missing_time", "occurrenceDateTime is missing", field="occurrenceDateTime", repair="send when it was given; a text (occurrenceString) cannot be counted")
@@ -134,7 +135,7 @@ def _immunization(value: Mapping[str, Any], record: Record, context: Context[Any
         agency=facility,
         opened_at=at,
         closed_at=at,
-        doubt=doubt,
+        doubt=at_doubt,
         dims={"resource": "immunization"},
     )
     return context.event(subject, time, case)
@@ -265,6 +266,6 @@ def _when(value: Any, field: str, context: Context[Any]) -> tuple[datetime | Non
         except (ValueError, OverflowError) as exc:
             raise Skip("bad_time", f"{field} is {shown(value)}, not a date", field=field) from exc
         missing = "day" if partial[2] and not partial[3] else "month" if not partial[2] else None
-        return at, f"{field} does not say the {missing}" if missing else None
+        return at, doubt(f"no_{missing}", what=field) if missing else None
     found = fields.moment(value, field)
     return (fields.to_the_hour(found) if found else None), None

@@ -34,6 +34,7 @@ from ioc.connect import (
     unknown_layout,
 )
 from ioc.connect.declared.values import moment_of
+from ioc.doubts import doubt
 from ioc.events import Asset, Event, Observation
 
 MOST_MPS = 40.0  # 144 km/h: no bus does that; who sends more sends km/h
@@ -137,8 +138,9 @@ def _speed(position: dict[str, Any], subject: str, at: datetime, area: str | Non
     if speed is None:
         return []
     most = MOST_MPS if unit == "m/s" else MOST_MPS * 3.6
-    doubt = None if 0 <= speed <= most else f"speed {speed:g} {unit} is {'above ' + format(most, 'g') if speed > 0 else 'below 0'}"
-    return [context.event(subject, at, Observation(metric="vehicle.speed", value=fields.decimal(position, "speed"), unit=unit, area=area, doubt=doubt))]
+    limit = most if speed > most else 0
+    asked = None if 0 <= speed <= most else doubt("above" if limit else "below", what="speed", value=f"{speed:g} {unit}", limit=f"{limit:g}")
+    return [context.event(subject, at, Observation(metric="vehicle.speed", value=fields.decimal(position, "speed"), unit=unit, area=area, doubt=asked))]
 
 
 def _subject(record: Record) -> str:

@@ -30,9 +30,9 @@ from ioc.connect import (
     Unreadable,
     digest,
     fields,
-    shown,
     unreadable_record,
 )
+from ioc.doubts import doubt
 from ioc.events import Event, Observation
 
 if TYPE_CHECKING:
@@ -141,10 +141,10 @@ def to_events(record: Record, context: Context[Any]) -> list[Event]:
         empty = "enrolled" if numbers["enrolled"] is None else "present"
         raise Skip("missing_value", f"{empty} is empty", field=empty, repair="send the number, 0 when nobody came")
     area = school_areas(context).get(subject)
-    doubt = _doubt(numbers) or (None if area else "the school is not among the orgs, so its commune is not known")
+    asked = _doubt(numbers) or (None if area else doubt("no_area", what="orgs"))
     version = record.hints.get("modified")
     return [
-        context.event(subject, time, Observation(f"attendance.{name}", value, "{student}", area, "P1D", version, doubt=doubt))
+        context.event(subject, time, Observation(f"attendance.{name}", value, "{student}", area, "P1D", version, doubt=asked))
         for name, value in numbers.items()
         if value is not None
     ]
@@ -154,9 +154,10 @@ def _doubt(numbers: Mapping[str, Decimal | None]) -> str | None:
     """Present and absent must add up to enrolled."""
     parts = [numbers[name] for name in METRICS[1:]]
     if any(part is None for part in parts):
-        return "more present than enrolled" if (numbers["present"] or 0) > (numbers["enrolled"] or 0) else None
+        present, enrolled = numbers["present"] or 0, numbers["enrolled"] or 0
+        return doubt("more_than_all", value=present, all=enrolled) if present > enrolled else None
     total = sum((part for part in parts if part is not None), Decimal(0))
-    return None if total == numbers["enrolled"] else f"present and absent are {shown(int(total))}, enrolled {shown(int(numbers['enrolled'] or 0))}"
+    return None if total == numbers["enrolled"] else doubt("unequal", value=total, all=numbers["enrolled"])
 
 
 def _moment(text: str) -> datetime | None:

@@ -36,6 +36,7 @@ from ioc.connect import (
     shown,
     unknown_layout,
 )
+from ioc.doubts import doubt
 from ioc.events import Asset, AssetState, Event, Observation
 
 CLOCK_S = 300  # a camera's clock may be off by this much
@@ -160,12 +161,12 @@ class Onvif(Connector[OnvifOptions]):
         at, off = fields.moment(row["at"], "UtcTime"), _off(fields.moment(row["clock"], "CurrentTime"), context.now)
         if at is None:
             raise Skip("missing_time", "the event has no UtcTime", field="at", repair="send UtcTime")
-        doubt = _wrong(off) if off is not None else None
-        told = {"topic": topic, "at_camera": at.isoformat()} if doubt else {"topic": topic}
-        when = context.now if doubt or at > context.now else at
-        events = [context.event(context.options.camera, when, Observation(metric=metric, value=Decimal(int(on)), doubt=doubt, attributes=told))]
+        wrong = _wrong(off) if off is not None else None
+        told = {"topic": topic, "at_camera": at.isoformat()} if wrong else {"topic": topic}
+        when = context.now if wrong or at > context.now else at
+        events = [context.event(context.options.camera, when, Observation(metric=metric, value=Decimal(int(on)), doubt=wrong, attributes=told))]
         if metric in STATES:
-            events.append(context.event(context.options.camera, when, Asset(kind="camera", state=STATES[metric] if on else "ok", doubt=doubt)))
+            events.append(context.event(context.options.camera, when, Asset(kind="camera", state=STATES[metric] if on else "ok", doubt=wrong)))
         return events
 
 
@@ -209,4 +210,4 @@ def _off(clock: datetime | None, now: datetime) -> float | None:
 
 
 def _wrong(off: float) -> str | None:
-    return f"the camera's clock is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}" if abs(off) > CLOCK_S else None
+    return doubt("clock_ahead" if off > 0 else "clock_behind", s=f"{abs(off):.0f}") if abs(off) > CLOCK_S else None

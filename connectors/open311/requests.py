@@ -21,6 +21,7 @@ from ioc.connect import (
     source_error,
     unknown_layout,
 )
+from ioc.doubts import doubt, together
 from ioc.events import Case, Event
 
 LISTS = ("service_requests", "requests", "data")
@@ -94,9 +95,9 @@ def _case(value: Mapping[str, Any], requested: datetime, updated: datetime | Non
     place = context.place(fields.number(value, "lat"), fields.number(value, "long"), context.area(code, "commune_code"))
     doubts = [place.doubt] if place.doubt else []
     if updated is not None and updated < requested:
-        doubts.append("updated before it was made")
+        doubts.append(doubt("changed_early"))
     if closed and updated is None:
-        doubts.append("the source does not say when it was closed")
+        doubts.append(doubt("no_end"))
     detailed = fields.text(more, "detailed_status")
     return Case(
         status="closed" if closed else "open",
@@ -112,7 +113,7 @@ def _case(value: Mapping[str, Any], requested: datetime, updated: datetime | Non
         rating=fields.rating(more, "rating"),
         lat=place.lat,
         lon=place.lon,
-        doubt="; ".join(doubts) or None,
+        doubt=together(doubts),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ioc.connect import Context, Document, Known, Page, Record, Skip, digest, fields, rows, shown, unknown_layout
+from ioc.doubts import doubt, together
 from ioc.events import Case, Event
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ def to_events(record: Record, context: Context[Any]) -> list[Event]:
     place = context.place(fields.number(row, "Latitude"), fields.number(row, "Longitude"))
     doubts = [place.doubt] if place.doubt else []
     if closed_at is not None and closed_at < opened:
-        doubts.append("closed before it was made")
+        doubts.append(doubt("ended_early"))
     if closed and closed_at is None:
-        doubts.append("the source does not say when it was closed")
+        doubts.append(doubt("no_end"))
     time = max(at for at in (opened, closed_at, touched) if at is not None)
     case = Case(
         status="closed" if closed else "open",
@@ -82,7 +83,7 @@ def to_events(record: Record, context: Context[Any]) -> list[Event]:
         closed_at=(closed_at or touched or opened) if closed else None,
         lat=place.lat,
         lon=place.lon,
-        doubt="; ".join(doubts) or None,
+        doubt=together(doubts),
     )
     return [context.event(subject, time, case)]
 

@@ -12,6 +12,7 @@ from typing import Any
 from connectors.sensorthings import vn_aqi
 from connectors.sensorthings.streams import Stream, measured
 from ioc.connect import Context, Document, Record, Skip, fields, rows, shown, unknown_layout
+from ioc.doubts import doubt
 from ioc.events import Asset, Event, Observation
 
 HOUR = timedelta(hours=1)
@@ -123,10 +124,10 @@ def to_events(record: Record, stream: Stream | None, context: Context[Any]) -> l
     number = measured(value.get("result"), stream)
     quality = value.get("resultQuality")
     said = str(quality.get("quality") or quality.get("status") or "") if isinstance(quality, dict) else fields.text(value, "resultQuality") or ""
-    doubt = f"the source calls it {said[:40]}" if said.lower() in ("bad", "suspect", "questionable", "doubtful") else None
+    asked = doubt("marked", what=said[:40]) if said.lower() in ("bad", "suspect", "questionable", "doubtful") else None
     version = fields.moment(value.get("resultTime"), "resultTime") if "/" not in str(value.get("resultTime") or "") else None
     subject = f"thing-{stream.thing}"
-    found = [context.event(subject, at, Observation(stream.metric, number, stream.to, stream.area, period, version, doubt=doubt))]
+    found = [context.event(subject, at, Observation(stream.metric, number, stream.to, stream.area, period, version, doubt=asked))]
     if stream.alarms and number is not None:
         level = sum(number >= Decimal(str(limit)) for limit in stream.alarms)
         found.append(context.event(subject, at, Observation("water_alarm", Decimal(level), "1", stream.area, period, version)))

@@ -56,7 +56,7 @@
       list.append(node("dt", words.version), node("dd", formula.version + since));
     }
     if (list.childElementCount) parts.push(list);
-    if ((found.doubts || []).length) parts.push(folded(words.doubts + ": " + found.doubts.length, [node("ul", found.doubts.map((item) => node("li", item.subject + ": " + item.doubt)))]));
+    if ((found.doubts || []).length) parts.push(folded(words.doubts + ": " + found.doubts.length, [node("ul", found.doubts.map((item) => node("li", item.subject + ": " + item.why[lang])))]));
     if (formula.sql) parts.push(folded(words.sql, [node("pre", formula.sql), formula.parameters ? node("pre", JSON.stringify(formula.parameters, null, 1)) : ""]));
     if (found.restatements && found.restatements.length) parts.push(folded(words.restated + " (" + found.restatements.length + ")", [restated(found.restatements, words, lang, number, times(lang, zone))]));
     return parts;
@@ -134,7 +134,7 @@
           node("tr", [
             node("td", item.feed), node("td", [item.subject, item.metric].filter(Boolean).join(" · ")),
             node("td", item.value === null ? "–" : number.format(item.value) + (item.unit && item.unit !== "1" ? " " + item.unit : ""), "number"),
-            node("td", item.doubt, "error"), node("td", moment(item.time), "time"), node("td", moment(item.received_at), "time"),
+            node("td", item.why[place.dataset.lang], "error"), node("td", moment(item.time), "time"), node("td", moment(item.received_at), "time"),
           ])
         );
         if (!rows.length) {

@@ -17,6 +17,7 @@ from dashboards.figures import frame
 from dashboards.figures.numbers import clock_time_s, number, unit_word
 from dashboards.state import State
 from dashboards.words import Lang, as_lang, pick, say
+from ioc.doubts import in_words
 
 HERE = "/operations/entries"
 DECIDED = 50  # entries that are over, newest first
@@ -67,7 +68,7 @@ class Entries:
         """The cells every entry has: figure and area, period, value, document, who entered it."""
         area = self._context.areas.communes.get(row["area"])
         where = self._context.province(lang) if area is None else area.name if lang == "vi" else area.name_en
-        doubt = [html.Small(say("entries.doubt", lang), className="note-doubt")] if row["doubt"] else []
+        doubt = [html.Small(f"{say('entries.doubt', lang)}: {pick(in_words(row['doubt']), lang)}", className="note-doubt")] if row["doubt"] else []
         return [
             html.Th([titles.get((row["feed"], row["figure"]), row["figure"]), html.Small(f"{where} · {row['feed']}")], scope="row"),
             html.Td(row["period"]),

@@ -33,6 +33,7 @@ from ioc.connect.http import Answer, Http
 from ioc.connect.mqtt import Messages
 from ioc.connect.sense import Counters, Sense
 from ioc.connect.sql import Database
+from ioc.doubts import doubt
 from ioc.events import Event, Fact, make
 from ioc.privacy import FieldClass, Masked, mask_page, shown
 
@@ -171,11 +172,10 @@ class Context(Generic[O_co]):
         if self._near(lat, lon, area):
             return Place(area or self.areas.nearest(lat, lon, NEAR_KM), lat, lon)
         if self._near(lon, lat, area):
-            doubt = f"lat and long look swapped: the source says {lat:g}, {lon:g}"
-            return Place(area or self.areas.nearest(lon, lat, NEAR_KM), lon, lat, doubt)
+            return Place(area or self.areas.nearest(lon, lat, NEAR_KM), lon, lat, doubt("swapped", lat=f"{lat:g}", lon=f"{lon:g}"))
         if not (-90 <= lat <= 90 and -180 <= lon <= 180):
             raise Skip("out_of_range", f"lat {lat:g}, long {lon:g} is not on Earth", field="lat", repair="send degrees, WGS 84")
-        return Place(area, lat, lon, "the point lies outside the province")
+        return Place(area, lat, lon, doubt("outside"))
 
     def _near(self, lat: float, lon: float, area: str | None) -> bool:
         known = self.areas.communes.get(area or "")

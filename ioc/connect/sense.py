@@ -6,8 +6,7 @@ A connector says for a metric what is sensible (`Connector.sense`, or `sense` in
 * counter   smaller than the thing's reading before it
 * siblings  about a thousand times more, or less, than the other things on the same page say: a slip of the unit
 
-The words are made of what the record itself says and do not change when it is read again: an event's id is made of its
-content. What counters last said travels with the feed's cursor, so a restart forgets nothing and doubts nothing twice.
+What counters last said travels with the feed's cursor, so a restart forgets nothing and doubts nothing twice.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from ioc.doubts import doubt, together
 from ioc.events import Event, Observation, make
 
 FEW = 5  # values on a page, from as many things, before one is compared with the others
@@ -65,14 +65,14 @@ def _looked_at(event: Event, rules: Mapping[str, Sense], typical: Mapping[tuple[
     said = [text for text in (_range(rule, data), _slip(data, typical), _fell(event, data, counters) if rule.counter else "") if text and text not in (data.doubt or "")]
     if not said:
         return event
-    return make(event.source, event.subject, event.time, msgspec.structs.replace(data, doubt="; ".join([data.doubt, *said] if data.doubt else said)))
+    return make(event.source, event.subject, event.time, msgspec.structs.replace(data, doubt=together([data.doubt, *said])))
 
 
 def _range(rule: Sense, data: Observation) -> str:
     assert data.value is not None
     if rule.low is not None and data.value < Decimal(str(rule.low)):
-        return f"{data.metric} {data.value} {data.unit} is below {rule.low:g}"
-    return f"{data.metric} {data.value} {data.unit} is above {rule.high:g}" if rule.high is not None and data.value > Decimal(str(rule.high)) else ""
+        return doubt("below", what=data.metric, value=_shown(data), limit=f"{rule.low:g}")
+    return doubt("above", what=data.metric, value=_shown(data), limit=f"{rule.high:g}") if rule.high is not None and data.value > Decimal(str(rule.high)) else ""
 
 
 def _slip(data: Observation, typical: Mapping[tuple[str, str], Decimal]) -> str:
@@ -81,9 +81,9 @@ def _slip(data: Observation, typical: Mapping[tuple[str, str], Decimal]) -> str:
         return ""
     times = abs(data.value) / usual
     if SLIP[0] <= times <= SLIP[1]:
-        return f"{data.metric} {data.value} {data.unit} is about a thousand times what its siblings say: a slip of the unit?"
+        return doubt("thousandfold", what=data.metric, value=_shown(data))
     if 1 / SLIP[1] <= times <= 1 / SLIP[0]:
-        return f"{data.metric} {data.value} {data.unit} is about a thousandth of what its siblings say: a slip of the unit?"
+        return doubt("thousandth", what=data.metric, value=_shown(data))
     return ""
 
 
@@ -97,5 +97,9 @@ def _fell(event: Event, data: Observation, counters: Counters) -> str:
     while len(counters) > MOST_COUNTERS:
         del counters[min(counters, key=lambda key: counters[key][0])]
     if before is not None and data.value < Decimal(before[1]):
-        return f"the counter {data.metric} fell from {before[1]} to {data.value}: set back, exchanged, or misread?"
+        return doubt("fell", what=data.metric, was=before[1], value=data.value)
     return ""
+
+
+def _shown(data: Observation) -> str:
+    return f"{data.value} {data.unit}" if data.unit != "1" else str(data.value)

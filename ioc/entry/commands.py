@@ -12,6 +12,7 @@ from ioc import areas as areas_
 from ioc.clock import system_clock
 from ioc.config import load
 from ioc.connect import registry
+from ioc.doubts import in_words
 from ioc.entry.entries import Row, approve, enter, entries, figures_of, publish_now, reject
 from ioc.errors import UserError
 from ioc.rights import Identity
@@ -36,7 +37,7 @@ def _say(row: Row, as_json: bool) -> None:
 def _line(row: Row) -> str:
     said = f"{row['id']}  {row['status']}  {row['feed']}  {row['figure']} {row['area'] or 'province'}  {row['period']}: " + ("withdrawn" if row["value"] is None else f"{row['value']} {row['unit']}")
     said += f"  ({row['document']}; {row['entered_by']}" + (f", {row['decided_by']}" if row["decided_by"] else "") + ")"
-    return said + (f"  doubtful: {row['doubt']}" if row["doubt"] else "") + (f"  because: {row['reason']}" if row["reason"] else "")
+    return said + (f"  doubtful: {in_words(row['doubt']).en}" if row["doubt"] else "") + (f"  because: {row['reason']}" if row["reason"] else "")
 
 
 @app.command("list")

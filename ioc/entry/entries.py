@@ -29,6 +29,7 @@ from ioc.connect import fields, registry
 from ioc.connect.convert import cleaned
 from ioc.connect.declared import figures, values
 from ioc.connect.errors import Skip
+from ioc.doubts import doubt
 from ioc.errors import Problem, UserError
 from ioc.events import Event, Observation, check_time, make
 from ioc.rights import Identity
@@ -107,7 +108,7 @@ def enter(
         raise Problem("entry_document", "document is empty: say in which report the figure stands (number, date)")
     row = {
         "feed": feed, "figure": figure, "area": area, "period": read.written, "begins": read.start, "length": read.length, "value": number, "unit": rule.unit,
-        "document": document.strip()[:MOST_TEXT], "doubt": _doubt(rule, number), "entered_by": who.name, "entered_at": at,
+        "document": document.strip()[:MOST_TEXT], "doubt": _doubt(figure, rule, number), "entered_by": who.name, "entered_at": at,
     }  # fmt: skip
     with conn.transaction():
         made = _one(conn, "enter", row)
@@ -192,10 +193,10 @@ def _allowed(who: Identity) -> None:
         raise UserError(f"{who.name or 'nobody'} ({who.role}) may not enter or decide on figures: that takes the role editor")
 
 
-def _doubt(rule: Figure, value: Decimal | None) -> str:
+def _doubt(figure: str, rule: Figure, value: Decimal | None) -> str:
     if value is not None and rule.low is not None and value < Decimal(str(rule.low)):
-        return f"{value} is below {rule.low:g}"
-    return f"{value} is above {rule.high:g}" if value is not None and rule.high is not None and value > Decimal(str(rule.high)) else ""
+        return doubt("below", what=figure, value=f"{value} {rule.unit}", limit=f"{rule.low:g}")
+    return doubt("above", what=figure, value=f"{value} {rule.unit}", limit=f"{rule.high:g}") if value is not None and rule.high is not None and value > Decimal(str(rule.high)) else ""
 
 
 def _name(row: Row) -> str:

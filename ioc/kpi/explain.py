@@ -26,7 +26,7 @@ def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None
     Keys: kpi, title, description, theme, value, unit, numerator, denominator, as_of, period, area, tile (whole),
     formula {words {vi, en}, symbols, sql, parameters, version, since}, limits {better, watch, alarm, target},
     feeds [{feed, title, state, cadence_s, as_of, received_at, checked_at, events}], events [{feed, subject, metric,
-    time, received_at, id, source, data}], doubts [those of the last week that are marked, with the doubt in words], restatements [{first, last, restated_at, was, became, since, reason, why {vi, en}}]
+    time, received_at, id, source, data}], doubts [those of the last week that are marked, with the doubt in words: why {vi, en}], restatements [{first, last, restated_at, was, became, since, reason, why {vi, en}}]
     of the province's published values, newest first. Raise `UserError` for an unknown KPI or area.
     """
     (chosen,) = engine.chosen([kpi])

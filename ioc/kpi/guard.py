@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from ioc.doubts import in_words
 from ioc.kpi.model import Guard, Kpi
 from ioc.kpi.tile import Report, Words
 
@@ -55,7 +56,7 @@ def unsteady(guard: Guard, value: Decimal, before: Decimal | None) -> Words | No
 
 def of_reports(kpi: Kpi, now: Sequence[Report], before: Sequence[Report], *, same: bool) -> list[Words]:
     """Ask about what documents say: a doubt of the connector, another unit, one figure (`same`) under two periods."""
-    found = [Words(report.doubt, report.doubt) for report in now if report.doubt]
+    found = [Words(*in_words(report.doubt)) for report in now if report.doubt]
     if not kpi.formula.divides and not kpi.formula.derived:
         found += [
             Words(f"nguồn ghi đơn vị {report.unit}, chỉ tiêu tính bằng {kpi.unit}", f"the source gives it in {report.unit}, the KPI is in {kpi.unit}")

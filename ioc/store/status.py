@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from ioc.doubts import in_words
 from ioc.store.reader import Reader
 from ioc.store.sql import queries
 
@@ -103,8 +104,9 @@ def dead_letters(conn: psycopg.Connection[Any], feed: str | None = None, limit: 
 
 def doubts(conn: psycopg.Connection[Any], feeds: list[str], now: datetime, limit: int = 50, metrics: list[str] | None = None) -> list[dict[str, Any]]:
     """Return the facts of the last week (of these metrics) that are marked as doubtful, newest first: feed, subject, metric, time,
-    received_at, area, value, unit, doubt."""
-    return _rows(conn, "doubts", feeds=feeds, since=now - DOUBT_WINDOW, until=now, metrics=metrics, limit=limit)
+    received_at, area, value, unit, doubt as it is kept, why {vi, en}: the doubt in words."""
+    found = _rows(conn, "doubts", feeds=feeds, since=now - DOUBT_WINDOW, until=now, metrics=metrics, limit=limit)
+    return [row | {"why": in_words(row["doubt"])._asdict()} for row in found]
 
 
 def dead_letter_causes(conn: psycopg.Connection[Any], limit: int = 100) -> list[dict[str, Any]]:

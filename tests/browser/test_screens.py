@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ioc import rights
+from ioc.doubts import doubt, in_words
 from ioc.kpi.geography import names_of
 from tests.browser import province
 from tests.browser.conftest import OpenPage
@@ -301,9 +302,10 @@ def test_it_switches_the_language_and_keeps_the_page(open_page: OpenPage, screen
     assert page.evaluate("document.documentElement.lang") == "en"
 
 
+_KEPT = doubt("thousandfold", what="pm25", value="12000 ug/m3")
 DOUBT = {
     "feed": "environment", "subject": "station-7", "metric": "pm25", "time": "2026-11-20T07:00:00Z", "received_at": "2026-11-20T07:30:00Z", "area": "05443", "value": 12000, "unit": "ug/m3",
-    "doubt": "pm25 12000 ug/m3 is about a thousand times what its siblings say: a slip of the unit?",
+    "doubt": _KEPT, "why": in_words(_KEPT)._asdict(),
 }  # fmt: skip
 
 
@@ -314,7 +316,7 @@ def test_it_shows_doubtful_values_as_they_came_and_a_changed_source_in_words(ope
     page = open_page("/operations")
     row = page.locator("#doubts tr")
     expect(row).to_contain_text("12.000 ug/m3")
-    expect(row).to_contain_text("a slip of the unit?")
+    expect(row).to_contain_text("gấp khoảng một nghìn lần các nơi cùng loại: sai đơn vị?")
     expect(page.locator("#ops-feeds [data-feed=health]")).to_contain_text("the field MaXa is gone")
 
 

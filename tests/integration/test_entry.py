@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from ioc import areas, config, ingest, web
 from ioc.accounts import people, sessions
 from ioc.config import Broker, Config, Database, Feed, Words
+from ioc.doubts import in_words
 from ioc.entry import entries
 from ioc.entry.commands import app
 from ioc.errors import Unavailable, UserError
@@ -103,7 +104,7 @@ def test_an_approved_figure_is_a_fact_with_period_document_and_version(conn: psy
 
 def test_a_rejected_figure_is_not_published_and_says_why(conn: psycopg.Connection[Any], settings: Config) -> None:
     row = _enter(conn, settings, value="86,1")
-    assert row["doubt"] == "86.1 is above 30"
+    assert in_words(row["doubt"]) == ("grdp.growth 86,1 % lớn hơn 30", "grdp.growth 86.1 % is above 30")
     with pytest.raises(UserError, match="say why"):
         entries.reject(conn, row["id"], BINH, " ", NOW)
     assert entries.reject(conn, row["id"], BINH, "the report says 8,61", NOW)["reason"] == "the report says 8,61"

@@ -36,6 +36,7 @@ from ioc.connect.errors import Fatal, Skip, Unreadable
 from ioc.connect.files import Folder, Found, marks
 from ioc.connect.mqtt import Message, Messages
 from ioc.connect.sql import Database
+from ioc.doubts import doubt, together
 from ioc.errors import UserError
 from ioc.events import Event, Observation
 
@@ -194,7 +195,7 @@ class Declared(Connector[NoOptions]):
         declared = self.declaration
         row = record.value
         read = {name: reader(row, context) for name, reader in self._readers.items()}
-        doubts = {name: doubt for name, low, high in self._bounded if (doubt := _doubt(name, read[name], low, high))}
+        doubts = {name: said for name, low, high in self._bounded if (said := _doubt(name, read[name], low, high))}
         subject = fields.identifier_of(self._subject(read), "subject")
         at, period = _when(read.get(declared.time[1:]) if declared.time else None, context)
         if declared.time and at is None:
@@ -236,8 +237,8 @@ def _doubt(name: str, value: Any, low: Decimal | None, high: Decimal | None) -> 
     if value is None or isinstance(value, _UNBOUNDED):
         return ""
     if low is not None and value < low:
-        return f"{name} {value} is below {float(low):g}"
-    return f"{name} {value} is above {float(high):g}" if high is not None and value > high else ""
+        return doubt("below", what=name, value=value, limit=f"{float(low):g}")
+    return doubt("above", what=name, value=value, limit=f"{float(high):g}") if high is not None and value > high else ""
 
 
 Fill: TypeAlias = Callable[[dict[str, Any]], Any]  # the values that were read -> a value of the fact
@@ -314,8 +315,8 @@ class _Plan:
         for name in self.times:
             if isinstance(filled.get(name), datetime):
                 filled[name] = filled[name].isoformat()
-        if doubts and (said := [doubt for name, doubt in doubts.items() if name in self.used]) and not filled.get("doubt"):
-            filled["doubt"] = "; ".join(said)
+        if doubts and (said := [text for name, text in doubts.items() if name in self.used]) and not filled.get("doubt"):
+            filled["doubt"] = together(said)
         if self.placed:
             self._place(filled, context)
         try:

@@ -88,7 +88,7 @@ def test_a_field_is_what_it_says_or_a_dead_letter(tmp_path: Path, rule: dict[str
 def test_a_record_becomes_facts_and_what_is_doubtful_is_kept_and_marked(tmp_path: Path) -> None:
     got = read(declared(tmp_path), [{"id": 1, "free": 250, "day": "21/11/2026", "keeper": "Trần Văn B"}, {"id": 2, "free": None, "day": "2026-11-21"}, {"id": 3, "free": 1, "day": "hôm qua"}])
     (event,) = got.events
-    assert (event.subject, event.time, str(event.data.value), event.data.doubt) == ("lot-1", datetime(2026, 11, 20, 17, tzinfo=UTC), "250", "free 250 is above 100")  # type: ignore[union-attr]
+    assert (event.subject, event.time, str(event.data.value), event.data.doubt) == ("lot-1", datetime(2026, 11, 20, 17, tzinfo=UTC), "250", "above:what=free&value=250&limit=100")  # type: ignore[union-attr]
     assert [letter.cause for letter in got.letters] == ["out_of_scope", "bad_time"]
     assert "Trần" not in str(got)
 

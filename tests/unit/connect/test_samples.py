@@ -26,6 +26,7 @@ from ioc.connect.commands.preview import preview_file
 from ioc.connect.connector import Context
 from ioc.connect.preview import Preview
 from ioc.connect.preview import preview as read
+from ioc.doubts import doubt
 from ioc.events import BadEvent, Case, DeadLetter
 from ioc.ingest import accept, refused
 
@@ -136,7 +137,7 @@ def test_a_wrong_account_is_noticed(tmp_path: Path) -> None:
 def test_it_marks_coordinates_that_cannot_be_of_this_province(samples: Path) -> None:
     event = preview("open311", samples / "open311/helsinki/taskful_request.json").events[0]
     assert isinstance(event.data, Case)
-    assert event.data.area is None and event.data.doubt == "the point lies outside the province"
+    assert event.data.area is None and event.data.doubt == doubt("outside")
     assert (event.data.lat, event.data.lon) == (22.266944, 60.451667)
 
 

@@ -17,6 +17,7 @@ from ioc.connect.declared import Declared
 from ioc.connect.declared.schema import Declaration
 from ioc.connect.pump import Pump
 from ioc.connect.sense import Sense, doubted
+from ioc.doubts import in_words
 from ioc.events import Observation, make
 
 YAML = """
@@ -36,13 +37,13 @@ sense:
 
 def _said(values: list[Any], rule: Sense, metric: str = "m") -> list[str | None]:
     page = [[make("/t", f"s{n}", NOW, Observation(metric, None if value is None else Decimal(str(value)), "ug/m3"))] for n, value in enumerate(values)]
-    return [outcome[0].data.doubt for outcome in doubted({"m": rule}, page, {})]
+    return [outcome[0].data.doubt and in_words(outcome[0].data.doubt).en for outcome in doubted({"m": rule}, page, {})]
 
 
 def test_a_slip_of_the_unit_is_seen_beside_its_siblings_and_the_value_kept() -> None:
     siblings = Sense(siblings=True)
     assert _said([12, 15, 9, 14, 11], siblings) == [None] * 5
-    assert _said([12, 15, 9, 14, "12000"], siblings) == [None] * 4 + ["m 12000 ug/m3 is about a thousand times what its siblings say: a slip of the unit?"]
+    assert _said([12, 15, 9, 14, "12000"], siblings) == [None] * 4 + ["m 12,000 ug/m3 is about a thousand times what its siblings say: a slip of the unit?"]
     assert _said([12, 15, 9, 14, "0.011"], siblings) == [None] * 4 + ["m 0.011 ug/m3 is about a thousandth of what its siblings say: a slip of the unit?"]
     assert _said([12, 15, 9, 14, 120, 0, None], siblings) == [None] * 7  # ten times may be; nothing is nothing
     assert _said([12, 12000], siblings) == [None] * 2  # who is right?
@@ -50,7 +51,7 @@ def test_a_slip_of_the_unit_is_seen_beside_its_siblings_and_the_value_kept() -> 
 
 
 def test_a_value_out_of_range_is_marked_and_kept() -> None:
-    assert _said([-1, 5, 1001], Sense(low=0, high=1000)) == ["m -1 ug/m3 is below 0", None, "m 1001 ug/m3 is above 1000"]
+    assert _said([-1, 5, 1001], Sense(low=0, high=1000)) == ["m -1 ug/m3 is below 0", None, "m 1,001 ug/m3 is above 1,000"]
 
 
 def test_a_counter_that_falls_is_marked_once() -> None:
@@ -59,7 +60,7 @@ def test_a_counter_that_falls_is_marked_once() -> None:
     def read(value: int, minutes: int, subject: str = "a") -> str | None:
         event = make("/t", subject, NOW + timedelta(minutes=minutes), Observation("m", Decimal(value)))
         doubt: str | None = doubted({"m": Sense(counter=True)}, [[event]], counters)[0][0].data.doubt
-        return doubt
+        return doubt and in_words(doubt).en
 
     assert [read(10, 1), read(12, 2), read(12, 3), read(3, 4, "b")] == [None] * 4
     assert read(4, 5) == "the counter m fell from 12 to 4: set back, exchanged, or misread?"
@@ -85,7 +86,7 @@ def test_what_a_counter_said_outlives_the_process_and_a_record_read_again_is_the
         rows[0] = {"id": "m1", "total": 7, "at": "2026-11-20T01:00:00Z"}
         before = dict(memory.saved)
         report = _pump(meters, server.url).poll(bus, memory)
-        assert report.doubts == 1 and "fell from 100 to 7" in str(bus.events[-1].data.doubt) and bus.events[-1].data.value == 7  # type: ignore[union-attr]
+        assert report.doubts == 1 and "fell from 100 to 7" in in_words(str(bus.events[-1].data.doubt)).en and bus.events[-1].data.value == 7  # type: ignore[union-attr]
         memory.saved = before  # killed before the cursor was saved
         _pump(meters, server.url).poll(bus, memory)
     assert len(bus.events) == 3 and len(bus.ids) == 2
@@ -130,7 +131,7 @@ def test_a_station_that_sends_milligrams_for_micrograms_is_asked_about_and_the_o
         doubts = {(event.subject, event.data.value): event.data.doubt for event in bus.events if isinstance(event.data, Observation) and event.data.metric == "pm25"}
         again, _, _ = poll(pump_of("sensorthings", server.url), None, memory)
     assert len(doubts) == 12 and bus.letters == []
-    asked = {value: doubt for (_, value), doubt in doubts.items() if doubt}
+    asked = {value: in_words(doubt).en for (_, value), doubt in doubts.items() if doubt}
     assert asked == {
         Decimal("0.036"): "pm25 0.036 ug/m3 is about a thousandth of what its siblings say: a slip of the unit?",
         Decimal("0.031"): "pm25 0.031 ug/m3 is about a thousandth of what its siblings say: a slip of the unit?",
