@@ -9,6 +9,7 @@ from fastapi import Request
 from ioc.errors import UserError
 
 MAX_BYTES = 20_000
+POSTED = "ioc.form"  # what was posted, in the request's scope: the page that says "not now" gives it back
 
 
 async def posted(request: Request) -> dict[str, str]:
@@ -19,4 +20,5 @@ async def posted(request: Request) -> dict[str, str]:
             body += chunk
             if len(body) > MAX_BYTES:
                 raise UserError("the form is too large")
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    request.scope[POSTED] = form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    return form

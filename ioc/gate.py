@@ -9,6 +9,7 @@ bearer token carry nothing a foreign page could borrow. The same rule holds for 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from http.cookies import SimpleCookie
 from typing import Any, Protocol, cast
 from urllib.parse import quote, urlencode, urlsplit
@@ -19,16 +20,16 @@ import structlog
 from fastapi import FastAPI
 from psycopg_pool import PoolTimeout
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ioc import rights
+from ioc import forms, rights
 from ioc.accounts import sessions
 from ioc.api import FOREIGN_ORIGIN, REVOKED, Parts
 from ioc.auth import TOKEN_COOKIE, Caller, session_cookie
-from ioc.errors import Unavailable
+from ioc.errors import Unavailable, UserError
 from ioc.rights import Access
 from ioc.store.auditlog import audit
 
@@ -43,10 +44,11 @@ CALLER = "ioc.caller"  # the caller's place in a scope
 
 
 class Refusals(Protocol):
-    """The pages that say no, in a language: to a screen without a right, and to a person."""
+    """The pages that say no, in a language: to a screen without a right, to a person, and to anybody while the database is away."""
 
     def screen(self, lang: str) -> str: ...
     def person(self, lang: str) -> str: ...
+    def away(self, lang: str, address: str, form: Mapping[str, str]) -> str: ...
 
 
 class _Callback(msgspec.Struct):
@@ -63,11 +65,18 @@ def put(app: FastAPI, parts: Parts, refusals: Refusals, policy: str) -> None:
     """Put the gate before everything of `app`. `policy`: the Content-Security-Policy of every answer."""
     app.add_middleware(Gate, site=app, parts=parts, refusals=refusals, policy=policy)
 
+    def away(asked: Request, exc: Exception) -> Response:
+        return _away(asked, exc, refusals, parts.config.language, asked.scope.get(forms.POSTED, {}))
+
+    for kind in (Unavailable, psycopg.OperationalError):
+        app.exception_handler(kind)(away)
+    app.exception_handlers.pop(PoolTimeout, None)  # one of the operational errors
+
 
 class Gate:
     def __init__(self, app: ASGIApp, site: FastAPI, parts: Parts, refusals: Refusals, policy: str) -> None:
         self._app, self._site, self._parts, self._refusals, self._policy = app, site, parts, refusals, policy
-        self._web = parts.config.web
+        self._web, self._web_lang = parts.config.web, parts.config.language
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -86,7 +95,12 @@ class Gate:
         try:
             caller = await self._caller(asked, secure)
         except Unavailable as exc:
-            await JSONResponse({"error": str(exc)}, 503, {"Retry-After": "5"})(scope, receive, send)
+            nobody = Caller(rights.Identity("", "nobody", "nobody", _address(asked)))
+            try:
+                form = await forms.posted(Request(scope, receive)) if self._from_here(asked, nobody) else {}
+            except UserError:
+                form = {}
+            await _away(asked, exc, self._refusals, self._web_lang, form)(scope, receive, send)
             return
         scope[CALLER] = caller
         rights.act_as(caller.identity)
@@ -127,8 +141,9 @@ class Gate:
 
         try:
             await asyncio.to_thread(write)
-        except (psycopg.Error, PoolTimeout):
-            return JSONResponse({"error": "the database is away; exports are written down, so there is none now"}, 503, {"Retry-After": "5"})
+        except psycopg.Error:
+            why = Unavailable("the database is away; exports are written down, so there is none now")
+            return _away(asked, why, self._refusals, self._web_lang, {})
         return None
 
     async def _access(self, key: str | None, scope: Scope, receive: Receive) -> tuple[Access | None, Receive]:
@@ -302,6 +317,16 @@ def _keep_token(asked: HTTPConnection, secure: bool) -> Response:
     answer = RedirectResponse(to, 303)
     answer.headers.append("Set-Cookie", set_cookie(TOKEN_COOKIE, asked.query_params["token"], secure=secure, max_age_s=SCREEN_COOKIE_S))
     return answer
+
+
+def _away(asked: HTTPConnection, exc: Exception, refusals: Refusals, language: str, form: Mapping[str, str]) -> Response:
+    """Say that the database is away: to a reader as a page that keeps what he typed, to a program as JSON."""
+    retry = {"Retry-After": "5"}
+    if not _wants_page(asked):
+        return JSONResponse({"error": str(exc) or "the database is away"}, 503, retry)
+    query = urlencode([(name, value) for name, value in asked.query_params.multi_items() if name != "token"])
+    lang = form.get("lang") or asked.query_params.get("lang") or language
+    return HTMLResponse(refusals.away(lang, quote(asked.url.path) + (f"?{query}" if query else ""), form), 503, retry | {"Cache-Control": "no-store"})
 
 
 def _wants_page(asked: HTTPConnection) -> bool:

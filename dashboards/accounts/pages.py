@@ -19,6 +19,8 @@ from dashboards.state import State
 from dashboards.words import Lang, as_lang, known_or, pick, say
 from ioc.rights import PERSON_ROLES
 
+_SECRET = {"old": "account.old", "password": "login.password", "again": "account.again"}  # fields that are typed anew -> their label
+_TYPED = ("period", "value", "area", "document", "reason", "day", "body", "name", "title")  # fields whose text a reader knows again
 _SCREEN_AGAIN_S = 15  # a wall that was refused asks again: a right that is granted shows without a hand on it
 
 
@@ -46,6 +48,21 @@ class Pages:
     def person(self, lang: str) -> str:
         lang_ = self.language(lang)
         return self._page([html.H1(say("no_right", lang_)), html.P(say("no_right.note", lang_)), html.A(say("nav.back", lang_), href=f"/?lang={lang_}")], lang_, "no_right", "/")
+
+    def away(self, lang: str, address: str, form: Mapping[str, str]) -> str:
+        """While the database is away. `form`: what was posted there, {} for nothing: it is given back, to be sent again; but no password is."""
+        lang_ = self.language(lang)
+        back = {name: value for name, value in form.items() if name not in _SECRET}
+        typed = [value for name, value in back.items() if name in _TYPED and value.strip()]
+        secret = [field(say(word, lang_), name, "password", required=True, maxLength=200, autoComplete="off") for name, word in _SECRET.items() if name in form]
+        again = html.Form(
+            [*[hidden(name, value) for name, value in back.items()], *secret, html.Button(say("away.again", lang_), type="submit", className="button button-main")],
+            method="post", action=address, className="form",
+        )  # fmt: skip
+        kept = [html.P(say("away.kept", lang_)), *[html.Pre(text, className="note-lost") for text in typed], again]
+        reload = html.A(say("away.reload", lang_), href=address, className="button button-main")
+        content = html.Div([html.H1(say("away", lang_)), html.P(say("away.note", lang_), role="alert", id="away"), *(kept if form else [reload])], className="card form-card")
+        return self._page([content], lang_, "away", "/")
 
     # -- signing in ------------------------------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ def add(app: FastAPI, config: Config, areas: Areas, pool: ConnectionPool[psycopg
             conn.commit()  # approved it stays, whether or not the broker is there
             try:
                 publish(conn, publisher, clock())
-            except Unavailable:
+            except (Unavailable, psycopg.OperationalError):
                 return "approved_waits"
         return "approved"
 

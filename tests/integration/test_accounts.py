@@ -386,3 +386,29 @@ def test_accounts_and_the_log_by_the_command_line(settings: Config, monkeypatch:
     db.execute("DELETE FROM audit_log WHERE seq = 3")
     broken = ioc("audit", "--log", code=1)
     assert broken["problems"] == [{"seq": 3, "problem": "row 3 was removed"}]
+
+
+def test_while_the_database_is_away_a_form_is_kept_and_a_page_says_so_in_the_readers_language(site: TestClient, an: str, db: psycopg.Connection[Any]) -> None:
+    assert signs_in(site, an) == 303
+    entry = {"figure": "typed|grdp.growth", "period": "quý III/2026", "value": "8,61", "document": "412/BC <b>", "area": "", "lang": "vi"}
+    paths = ["/operations/entries", "/operations/entries/1/reject", "/kpi/incidents_open/notes", "/account/logout-everywhere"]
+    site.app.state.parts.pool.close()  # type: ignore[attr-defined]
+    for known in (True, False):  # whether the server still knows who asks
+        for path in paths:
+            answer = site.post(path, data=entry | {"body": "vì mưa bão"})
+            assert (answer.status_code, answer.headers["retry-after"], answer.headers["content-type"]) == (503, "5", "text/html; charset=utf-8"), path
+            assert "Cơ sở dữ liệu tạm thời không trả lời" in answer.text and f'action="{path}"' in answer.text
+            assert 'value="412/BC &lt;b&gt;"' in answer.text and "vì mưa bão" in answer.text
+        english = site.post("/account/password?lang=en", data={"old": GOOD, "password": BETTER, "again": BETTER})
+        assert english.status_code == 503 and "does not answer just now" in english.text and GOOD not in english.text and BETTER not in english.text
+        assert english.text.count('type="password"') == 3
+        for page in ("/account?lang=en", "/operations/entries?lang=en"):
+            shown = site.get(page)
+            assert shown.status_code == 503 and "does not answer just now" in shown.text and 'method="post"' not in shown.text
+        assert site.get("/compare.csv", headers={"Accept": "*/*"}).json()["error"].startswith("the database is away")
+        foreign = site.post("/operations/entries", data=entry, headers={"Origin": "http://evil.example"})
+        assert foreign.status_code in (403, 503) and "412/BC" not in foreign.text
+        if known:
+            site.app.state.parts.guard.forget()  # type: ignore[attr-defined]
+    assert site.post("/login", data={"name": "an.nguyen", "password": GOOD, "lang": "vi"}).status_code == 503
+    assert db.execute("SELECT count(*) FROM entry").fetchone() == db.execute("SELECT count(*) FROM note").fetchone() == (0,)
