@@ -42,6 +42,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "versus.target": ("so với mục tiêu", "vs target"),
     "versus.whole": ("{versus} (cả ngày)", "{versus} (whole day)"),
     "leaders.more": ("Thêm {n} chỉ tiêu", "{n} more indicators"),
+    "leaders.more.one": ("Thêm {n} chỉ tiêu", "{n} more indicator"),
     "doubt": ("Cần hỏi lại nguồn", "Ask the source"),
     "kpi.document": ("Văn bản", "Document"),
     "kpi.published": ("công bố {date}, kỳ {period}: “{written}”", "published {date}, for {period}: “{written}”"),
@@ -55,6 +56,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "about": ("khoảng {value}", "about {value}"),
     "trend": ("Diễn biến {title}", "Trend of {title}"),
     "feeds.others": ("{n} nguồn khác", "{n} other feeds"),
+    "feeds.others.one": ("{n} nguồn khác", "{n} other feed"),
     "chart.value": ("nay {value}", "now {value}"),
     "chart.band": ("thường lệ", "usual"),
     "chart.calendar": ("{title}: {n} tuần gần đây theo ngày", "{title}: the last {n} weeks by day"),
@@ -103,7 +105,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "level.moderate": ("trung bình", "moderate"),
     "level.minor": ("nhẹ", "minor"),
     "level.unknown": ("chưa rõ mức", "unknown severity"),
-    "map.grouped": ("{all} điểm", "{all} points"),
+    "map.grouped": ("{n} điểm", "{n} points"),
+    "map.grouped.one": ("{n} điểm", "{n} point"),
     "map.outside": ("{n} ngoài tỉnh", "{n} outside"),
     "map.country": ("Việt Nam, với quần đảo Hoàng Sa và quần đảo Trường Sa; khung là tỉnh", "Viet Nam with the archipelagos Hoàng Sa and Trường Sa; the frame is the province"),
     "map.hoang_sa": ("Hoàng Sa", "Hoàng Sa"),
@@ -356,6 +359,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "problem.entry_year": ("Chỉ tiêu này theo năm; “{period}” không phải một năm.", "This is a figure of a year; “{period}” is none."),
     "problem.wrong": ("Tên tài khoản hoặc mật khẩu không đúng.", "The account name or the password is wrong."),
     "problem.wait": ("Sai quá nhiều lần. Hãy thử lại sau {n} phút.", "Too many failures. Try again in {n} minutes."),
+    "problem.wait.one": ("Sai quá nhiều lần. Hãy thử lại sau {n} phút.", "Too many failures. Try again in {n} minute."),
     "problem.old": ("Mật khẩu hiện tại không đúng.", "The present password is wrong."),
     "problem.same": ("Mật khẩu mới trùng mật khẩu cũ.", "The new password is the old one."),
     "problem.differ": ("Hai lần nhập mật khẩu không giống nhau.", "The two passwords differ."),
@@ -431,6 +435,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "brief.yesterday": ("Ngày hôm qua, {day}", "Yesterday, {day}"),
     "brief.alarm": ("{title}: {value}.", "{title}: {value}."),
     "brief.rest": ("Và {n} chỉ số khác.", "And {n} others."),
+    "brief.rest.one": ("Và {n} chỉ số khác.", "And {n} other."),
     "brief.day": ("{title}: {value}{against}{target}.", "{title}: {value}{against}{target}."),
     "brief.more": (", tăng {by} so với {reference}", ", up {by} on {reference}"),
     "brief.less": (", giảm {by} so với {reference}", ", down {by} on {reference}"),
@@ -451,6 +456,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "brief.open": ("Báo cáo nhanh", "Brief"),
     "search": ("Tìm chỉ số, xã, nguồn", "Search indicators, communes, feeds"),
     "search.found": ("{n} kết quả cho “{text}”", "{n} results for “{text}”"),
+    "search.found.one": ("{n} kết quả cho “{text}”", "{n} result for “{text}”"),
     "search.type": ("Gõ tên, có dấu hoặc không dấu. Phím / đưa đến ô tìm.", "Type a name, with or without diacritics. The key / leads to the field."),
     "search.kpi": ("Chỉ số", "Indicators"),
     "search.area": ("Khu vực", "Areas"),
@@ -488,6 +494,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "geography.ranked": ("Xếp hạng đơn vị cũ (đến 30/6/2025)", "Former units ranked (until 30 June 2025)"),
     "kpi.units_without": ("{n} đơn vị chưa có số liệu", "{n} units without figures"),
+    "kpi.units_without.one": ("{n} đơn vị chưa có số liệu", "{n} unit without a figure"),
     "geography.some_no_sum": (
         "Chỉ số không cộng được theo nơi (trung vị, cao nhất) không có giá trị theo địa giới cũ.",
         "Indicators that are no sums over places (medians, highest values) have no values in the former geography.",
@@ -502,6 +509,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "paper.estimated": ("Ước tính", "Estimated"),
     "leaders.first": ("Cần chú ý trước", "What needs attention first"),
     "leaders.rest": ("và {n} chỉ số khác bên dưới", "and {n} others below"),
+    "leaders.rest.one": ("và {n} chỉ số khác bên dưới", "and {n} other below"),
     "leaders.jump": ("Đến chủ đề", "Jump to a theme"),
     "leaders.sources": ("Nguồn dữ liệu", "Sources"),
     "today": ("hôm nay", "today"),
@@ -536,6 +544,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kpi.ranking": ("Xếp hạng xã, phường", "Communes ranked"),
     "kpi.ranking.none": ("Chỉ số này chưa có số liệu theo xã, phường", "This indicator has no figures by commune yet"),
     "kpi.areas_without": ("{n} xã, phường chưa có số liệu", "{n} communes without figures"),
+    "kpi.areas_without.one": ("{n} xã, phường chưa có số liệu", "{n} commune without a figure"),
     "kpi.sources": ("Nguồn và độ mới", "Sources and freshness"),
     "kpi.explain": ("Cách tính", "How it is computed"),
     "kpi.version": ("Phiên bản công thức", "Version of the formula"),
@@ -627,14 +636,19 @@ _WORDS: dict[str, tuple[str, str]] = {
 
 
 def say(word: str, lang: Lang, **values: object) -> str:
-    """Return the screen word in `lang`, braces filled from `values`. An unknown word is a mistake here: KeyError."""
+    """Return the screen word in `lang`, braces filled from `values`. An unknown word is a mistake here: KeyError.
+
+    Of one thing (`n` is 1) it is "WORD.one", where there is such a form.
+    """
+    if values.get("n") in (1, "1") and f"{word}.one" in _WORDS:
+        word += ".one"
     text = _WORDS[word][0 if lang == "vi" else 1]
     return text.format(**values) if values else text
 
 
-def known_or(word: str, lang: Lang, otherwise: str) -> str:
+def known_or(word: str, lang: Lang, otherwise: str, **values: object) -> str:
     """Return the screen word, or `otherwise` when we have none (names that other parts may add to)."""
-    return say(word, lang) if word in _WORDS else otherwise
+    return say(word, lang, **values) if word in _WORDS else otherwise
 
 
 def pick(words: Bilingual, lang: Lang) -> str:

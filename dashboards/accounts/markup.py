@@ -58,5 +58,4 @@ def done_note(word: str, lang: Lang) -> list[Component]:
 
 def refusal(lang: Lang, word: str, sentence: str, values: Mapping[str, object]) -> str:
     """A refusal in the language of the page; `sentence` where the screens have none."""
-    text = known_or(f"problem.{word}", lang, sentence)
-    return text.format(**values) if values else text
+    return known_or(f"problem.{word}", lang, sentence, **values)

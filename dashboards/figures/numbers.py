@@ -85,6 +85,8 @@ _UNITS: dict[str, tuple[str, str]] = {
     "{point}": ("điểm", "points"),
 }
 
+_SINGULARS = {"people": "person", "criteria": "criterion", "buses": "bus", "Mbps": "Mbps", "ms": "ms"}  # what no rule makes
+
 # From this size on people say the number, not its digits.
 _SCALES: tuple[tuple[float, str, str], ...] = (
     (1e12, "nghìn tỷ", "trillion"),
@@ -114,15 +116,27 @@ def plain(value: float | None) -> str:
     return format(Decimal(repr(float(value))).normalize(), "f")
 
 
-def unit_word(unit: str, lang: Lang) -> str:
-    """Return the unit as people say it; an annotation we have no word for shows without its braces."""
+def unit_word(unit: str, lang: Lang, of: str = "") -> str:
+    """Return the unit as people say it; an annotation we have no word for shows without its braces.
+
+    `of`: the number before it, as written: in English there is one dossier, and there are 1.0 dossiers.
+    """
     over, slash, each = unit.partition("/")
     if slash and each.startswith("{"):
-        return f"{unit_word(over, lang)}/{unit_word(each, lang)}"
+        return f"{unit_word(over, lang, of)}/{unit_word(each, lang, '1')}"
     known = _UNITS.get(unit)
     if known is None:
         return unit.strip("{}").replace("_", " ")
-    return known[0 if lang == "vi" else 1]
+    if lang == "vi":
+        return known[0]
+    return _singular(known[1]) if of.lstrip("\u2212") == "1" else known[1]
+
+
+def _singular(words: str) -> str:
+    """Return one of what an English unit names: "agencies" -> "agency"."""
+    if words in _SINGULARS:
+        return _SINGULARS[words]
+    return words.removesuffix("ies") + "y" if words.endswith("ies") else words.removesuffix("s")
 
 
 def quantity(value: float, unit: str, lang: Lang, decimals: int = 0) -> tuple[str, str]:
@@ -133,7 +147,8 @@ def quantity(value: float, unit: str, lang: Lang, decimals: int = 0) -> tuple[st
         if abs(value) >= size:
             scale = vi if lang == "vi" else en
             return _trimmed(value / size, lang), f"{scale} {unit_word(unit, lang)}".strip()
-    return number(value, lang, decimals), unit_word(unit, lang)
+    digits = number(value, lang, decimals)
+    return digits, unit_word(unit, lang, digits)
 
 
 def _trimmed(value: float, lang: Lang) -> str:

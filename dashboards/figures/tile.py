@@ -181,7 +181,7 @@ def value_line(t: Tile, lang: Lang, place: Place = "page") -> Component:
         if t.qualifier in ("at_least", "at_most", "about"):
             digits = say(t.qualifier, lang, value=digits)
     if place == "wall" and t.unit.startswith("{") and len(digits) + len(unit) > _WALL_VALUE_CHARS:
-        unit = unit.removesuffix(unit_word(t.unit, lang)).strip()  # the title says what is counted; "triệu" stays
+        unit = unit.removesuffix(unit_word(t.unit, lang)).removesuffix(unit_word(t.unit, lang, "1")).strip()  # the title says what is counted; "triệu" stays
     # Words inside a number ("2 ngày 4", "trên 200") are set small, like the unit.
     pieces = [p.strip() for p in _WORDS_IN_DIGITS.split(digits) if p.strip()]
     spans: list[Component] = [html.Span(p, className="value-unit" if p[0].isalpha() else "value-number") for p in pieces]
@@ -209,7 +209,7 @@ def _missing(t: Tile, lang: Lang) -> Component | None:
     n = len(t.quality.missing_sources)
     if not n or t.as_of is None:
         return None
-    text = say("missing.one", lang) if n == 1 else say("missing", lang, n=n)
+    text = say("missing", lang, n=n)
     return html.Div([shape("lost"), html.Span(text)], className="note note-missing")
 
 

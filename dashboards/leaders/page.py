@@ -111,7 +111,7 @@ def _summary(n: int, lang: Lang) -> list[Component]:
     """One sentence: how many values are outside their thresholds."""
     if not n:
         return [shape("good"), html.Span(say("leaders.normal", lang))]
-    text = say("leaders.abnormal.one", lang) if n == 1 else say("leaders.abnormal", lang, n=n)
+    text = say("leaders.abnormal", lang, n=n)
     rest = [html.Span(say("leaders.rest", lang, n=n - MOST), className="rest")] if n > MOST else []
     return [shape("watch"), html.Strong(text), *rest]
 

@@ -247,7 +247,7 @@ def _symbols(
         elif layer.n or not shapes:
             out += _incidents(layer, lang)
         if layer.mode == "clusters":
-            out.append(html.Div([html.Span("n", className="map-cluster"), html.Span(say("map.grouped", lang, all=number(layer.n, lang, 0)))]))
+            out.append(html.Div([html.Span("n", className="map-cluster"), html.Span(say("map.grouped", lang, n=number(layer.n, lang, 0)))]))
     if shapes:
         out.append(_outlined(shapes, lang))
     if outside := _outside(scene_map, found, away, bounds):
@@ -294,4 +294,4 @@ def _assets(found: Columns, layer: Drawn, lang: Lang) -> list[Component]:
 def _heat(layer: Drawn, edges: list[float], lang: Lang) -> list[Component]:
     steps = ranges(edges, whole=True)
     lines = [html.Div([html.Span(className=f"swatch heat-{shade(i, len(steps))}"), html.Span(say("map.in_cell", lang, n=_range(low, high, 1, 0, lang)))]) for i, (low, high) in enumerate(steps)]
-    return [html.Div(say("map.grouped", lang, all=number(layer.n, lang, 0))), *lines[::-1]] if layer.n else []
+    return [html.Div(say("map.grouped", lang, n=number(layer.n, lang, 0))), *lines[::-1]] if layer.n else []

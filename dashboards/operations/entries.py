@@ -129,6 +129,6 @@ def _value(value: Decimal | None, unit: str, lang: Lang) -> str:
         return say("entries.withdrawn", lang)
     exponent = value.normalize().as_tuple().exponent
     decimals = max(0, -exponent) if isinstance(exponent, int) else 0
-    word = unit_word(unit, lang)
     written = number(value, lang, decimals)  # type: ignore[arg-type]
+    word = unit_word(unit, lang, written)
     return f"{written}{'' if word == '%' else ' '}{word}".strip() if word else written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from dashboards.figures.numbers import (
     signed,
     unit_word,
 )
+from dashboards.words import _WORDS, say
 from ioc.kpi.catalogue import load
 
 ICT = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -105,3 +107,22 @@ def test_it_has_a_word_in_both_languages_for_every_unit_of_the_catalogue() -> No
 )
 def test_a_period_has_a_name(start: date, end: date, vi: str, en: str) -> None:
     assert (period_words(start, end, "vi"), period_words(start, end, "en")) == (vi, en)
+
+
+def test_one_thing_is_not_several_in_english() -> None:
+    assert [in_words(n, "{warning}", "en") for n in (0, 1, 2, -1)] == ["0\u00a0warnings", "1\u00a0warning", "2\u00a0warnings", "\u22121\u00a0warning"]
+    assert [in_words(1, unit, "en") for unit in ("{agency}", "{bus}", "{person}", "{criterion}", "{committee}", "ms", "d")] == [
+        "1\u00a0agency", "1\u00a0bus", "1\u00a0person", "1\u00a0criterion", "1\u00a0party committee", "1\u00a0ms", "1\u00a0day",
+    ]  # fmt: skip
+    assert (in_words(1, "{place}", "en", 1), in_words(1_000_000, "{visit}", "en")) == ("1.0\u00a0places", "1\u00a0million visits")
+    assert in_words(1, "{incident}/{commune}", "en") == "1\u00a0report/commune"
+    assert in_words(1, "{warning}", "vi") == "1\u00a0cảnh báo"
+
+
+def test_every_sentence_that_counts_has_a_form_for_one() -> None:
+    """But where the number is a name (entry 1), or there are always several: weeks of a calendar, letters of a password, indicators that are too many."""
+    always = {"problem.entry_decided", "chart.calendar", "problem.short", "problem.long", "problem.repeats", "problem.note_long", "compare.most"}
+    counting = {word for word, (_, en) in _WORDS.items() if re.search(r"\{n\}( [a-z]+)*? [a-z]{2,}s\b", en)}
+    assert {"missing", "leaders.more", "problem.wait", "search.found"} <= counting
+    assert {word for word in counting - always if f"{word}.one" not in _WORDS} == set()
+    assert (say("missing", "en", n=1), say("missing", "en", n=2), say("map.grouped", "en", n="1")) == ("1 source missing", "2 sources missing", "1 point")
