@@ -127,12 +127,12 @@ def case_row(feed: str, subject: str, state: State) -> tuple[Any, ...] | None:
 
 def asset_row(feed: str, subject: str, state: State) -> tuple[Any, ...]:
     """Return what a KPI or the map asks of an asset."""
-    return (feed, subject, *(state.get(name) for name in _ASSET_COLUMNS), msgspec.json.encode(state.get("dims")).decode())
+    return (feed, subject, *(state.get(name) for name in _ASSET_COLUMNS))
 
 
 _CASE_COLUMNS = ("status", "outcome", "category", "area", "agency", "channel", "level", "due_at", "deleted", "dims")
 _SEEN_COLUMNS = ("status", "title", "category", "level", "area", "due_at", "opened_at", "lat", "lon", "deleted")
-_ASSET_COLUMNS = ("kind", "area", "state", "deleted", "name", "lat", "lon")
+_ASSET_COLUMNS = ("kind", "area", "state", "deleted", "name", "lat", "lon", "dims")
 
 
 def _assets(conn: psycopg.Connection[Any], given: dict[str, Any]) -> None:
