@@ -76,7 +76,7 @@ class FeedView(Struct, frozen=True):
 
 
 class TickerItem(Struct, frozen=True):
-    """One of the latest case events: something opened, closed or moved, newest first."""
+    """One of the latest case events of its feed: something opened, closed or moved. The newest comes first."""
 
     feed: str
     subject: str

@@ -21,7 +21,7 @@
   // ---- style rules ----------------------------------------------------------------------------------------------
 
   function rules() {
-    const lines = [".wall .tiles > .tile, .wall .charts > .chart, .wall .stills > .still, .scene-title, .legend-of, .ranking-of { display: none; }"];
+    const lines = [".wall .tiles > .tile, .wall .charts > .chart, .wall .stills > .still, .scene-title, .legend-of, .ranking-of, .ticker-of { display: none; }"];
     for (const scene of scenes) {
       const on = `.wall[data-scene="${scene.name}"]`;
       const rows = (columns) => Math.ceil(scene.tiles.length / columns);
@@ -33,10 +33,10 @@
       scene.tiles.forEach((tile, i) => lines.push(`${on} #${tile.id} { display: grid; order: ${i}; }`));
       lines.push(`${on} .scene-title[data-for="${scene.name}"] { display: inline; }`);
       lines.push(`${on} .legend-of[data-for="${scene.name}"] { display: contents; }`);
+      lines.push(`${on} .ticker-of[data-for="${scene.name}"] { display: contents; }`);
       lines.push(`${on} .ranking-of[data-for="${scene.name}"] { display: block; }`);
       lines.push(`${on} .scene-mark[data-mark="${scene.name}"] { background: var(--text-colour); }`);
       if (!scene.ticker) lines.push(`${on} .ticker { display: none; }`);
-      lines.push(`${on} .ticker > :nth-child(n + ${scene.ticker + 1}) { display: none; }`);
       if (!scene.feeds) lines.push(`${on} .feed-strip { display: none; }`);
       // Hidden, never taken out: the map keeps its one context.
       if (!scene.map) lines.push(`${on} .map { position: absolute; visibility: hidden; width: 30vw; height: 60vh; }`);

@@ -19,11 +19,11 @@ MAX_TITLE = 30  # characters of a title that fit one line beside the time
 MAX_PLACE = 34  # of a place, beside the state
 
 
-def ticker(items: Sequence[TickerItem], areas: Areas, lang: Lang, now: datetime, zone: ZoneInfo, most: int) -> list[Component]:
-    """Return the newest `most` events as lines: time, state, what, where."""
+def ticker(items: Sequence[TickerItem], areas: Areas, lang: Lang, now: datetime, zone: ZoneInfo) -> list[Component]:
+    """Return events as lines: time, state, what, where."""
     if not items:
         return [html.Div(say("latest.none", lang), className="event event-none")]
-    return [_line(item, areas, lang, now, zone) for item in items[:most]]
+    return [_line(item, areas, lang, now, zone) for item in items]
 
 
 def _line(item: TickerItem, areas: Areas, lang: Lang, now: datetime, zone: ZoneInfo) -> Component:

@@ -142,7 +142,7 @@ class _Board:
 
     def strips(self) -> Component:
         events = samples.events(list(self.context.areas.communes)[:2])
-        lines = {"full": ticker(events, self.context.areas, self.lang, samples.NOW, self.zone, 5), "empty": ticker([], self.context.areas, self.lang, samples.NOW, self.zone, 5)}
+        lines = {"full": ticker(events[:5], self.context.areas, self.lang, samples.NOW, self.zone), "empty": ticker([], self.context.areas, self.lang, samples.NOW, self.zone)}
         strips = {name: feed_strip(samples.feeds(n), self.lang, samples.NOW, self.zone) for name, n in (("full", 5), ("many", 9), ("one", 1))}
         return self._board(
             [

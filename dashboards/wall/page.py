@@ -25,7 +25,7 @@ from dashboards.words import Lang, pick, say
 from ioc.clock import local_day
 from ioc.config import Camera
 from ioc.kpi.tile import History, Tile
-from ioc.live import Props, Render, Snapshot
+from ioc.live import Props, Render, Snapshot, TickerItem
 
 # Height of a letter as a share of the viewing distance.
 DEFAULT_LETTER = 0.0058
@@ -134,7 +134,7 @@ def _body(scenes: Sequence[Scene], context: Context, lang: Lang) -> list[Compone
     right: list[Component] = []
     if mapped := [scene for scene in scenes if scene.map]:
         right.append(panel.layout(mapped, context, lang))
-    if _lines(scenes):
+    if any(scene.ticker for scene in scenes):
         right.append(html.Section(id="ticker", className="ticker", **{"aria-label": say("latest", lang)}))
     columns: list[Component] = [html.Div(left, className="wall-left")]
     if right:
@@ -191,15 +191,12 @@ def of_parts(scenes: Sequence[Scene]) -> dict[str, list[str]]:
     return found
 
 
-def _lines(scenes: Sequence[Scene]) -> int:
-    return max(scene.ticker for scene in scenes)
-
-
 def render(scenes: Sequence[Scene], context: Context, lang: Lang) -> Render:
     """Return the function that turns a snapshot into these scenes' properties; what has not changed is not drawn again."""
     titles = context.feed_titles(lang)
     mapped = [scene for scene in scenes if scene.map]
-    shown, drawn, cameras, lines = _tiles(scenes), _charts(scenes), _cameras(scenes), _lines(scenes)
+    shown, drawn, cameras = _tiles(scenes), _charts(scenes), _cameras(scenes)
+    listed = [scene for scene in scenes if scene.ticker]
     strip = any(scene.feeds for scene in scenes)
     kept = Kept()
 
@@ -222,8 +219,9 @@ def render(scenes: Sequence[Scene], context: Context, lang: Lang) -> Render:
             out[camera.still_id(name)] = props_of(found)
         if strip:
             out["feeds"] = {"children": to_json(feed_strip(snapshot.feeds, lang, now, context.zone))}
-        if lines:
-            out["ticker"] = kept.of("ticker", (snapshot.ticker, day), lambda: {"children": to_json(ticker(snapshot.ticker, context.areas, lang, now, context.zone, lines))})
+        if listed:
+            latest = [(scene.name, _latest(scene, snapshot)) for scene in listed]
+            out["ticker"] = kept.of("ticker", (latest, day), partial(_tickers, latest, now, context, lang))
         if mapped:
             out |= panel.props(mapped, snapshot, context, lang, kept)
         return out
@@ -234,6 +232,18 @@ def render(scenes: Sequence[Scene], context: Context, lang: Lang) -> Render:
 def _part(snapshot: Snapshot, area: str | None) -> dict[str, Tile]:
     """Return the tiles of the province, or of a part of it."""
     return snapshot.tiles if area is None else snapshot.parts.get(area, {})
+
+
+def _latest(scene: Scene, snapshot: Snapshot) -> list[TickerItem]:
+    """Return the newest events of the feeds the scene is about: those of its tiles. Where these list none, of all feeds."""
+    feeds = {feed for kpi in scene.tiles if kpi in snapshot.tiles for feed in snapshot.tiles[kpi].source}
+    return ([item for item in snapshot.ticker if item.feed in feeds] or snapshot.ticker)[: scene.ticker]
+
+
+def _tickers(latest: list[tuple[str, list[TickerItem]]], now: datetime, context: Context, lang: Lang) -> dict[str, object]:
+    """Return the ticker's properties: the lines of each scene."""
+    of = [html.Div(ticker(items, context.areas, lang, now, context.zone), className="ticker-of", **{"data-for": name}) for name, items in latest]
+    return {"children": to_json(of)}
 
 
 def _tile(value: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str]) -> dict[str, object]:

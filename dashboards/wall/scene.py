@@ -78,7 +78,7 @@ class Scene(_Model):
     charts: list[Chart] = Field(default_factory=list, max_length=6, description="Charts in a row below the tiles.")
     cameras: list[str] = Field(default_factory=list, max_length=6, description="Stills of these cameras in a row below the tiles; stills.cameras of config.yaml names them.")
     map: SceneMap | None = None
-    ticker: int = Field(3, ge=0, le=12, description="Lines of latest events; 0 for none.")
+    ticker: int = Field(3, ge=0, le=12, description="Lines of latest events, of the feeds of the scene's tiles; 0 for none.")
     feeds: bool = Field(True, description="Show the strip of feeds.")
     dwell_s: float | None = Field(None, ge=5, le=86_400, description="How long it stays; scenes.dwell_s of config.yaml without it.")
     schedule: Schedule = Schedule()

@@ -69,8 +69,8 @@ def services(conn: psycopg.Connection[Any], now: datetime) -> list[dict[str, Any
     return _rows(conn, "services", since=now - SERVICE_SILENT)
 
 
-def ticker(reader: Reader, feeds: list[str], now: datetime, limit: int = 30) -> list[dict[str, Any]]:
-    """Return the latest case events until the reader's instant, newest arrival first, one a case."""
+def ticker(reader: Reader, feeds: list[str], now: datetime, limit: int = 10) -> list[dict[str, Any]]:
+    """Return the latest case events until the reader's instant, at most `limit` of a feed, the newest first, one a case."""
     return _shown(reader, "ticker", feeds=feeds, since=now - TICKER_WINDOW, until=reader.then.at if reader.then else _FOREVER, limit=limit)
 
 

@@ -31,7 +31,7 @@ from ioc.store.writer import Record, Writer
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 20, 12, tzinfo=ICT)  # a Friday
 HERE, THERE = "05443", "05455"
-REPORTS, SCHOOLS = "incident-reports", "education"
+REPORTS, SCHOOLS, DOCUMENTS = "incident-reports", "education", "e-documents"
 MAPPED = ("incidents_open",)
 PARTS = {"song-cong": ("incidents_open",)}
 COURSES = {"": ("incidents_opened_today",)}
@@ -148,6 +148,18 @@ def test_what_the_wall_showed_then_is_what_looking_back_shows(province: PastAndP
         assert looked[part] == value, part
     assert len(looked["points"]) == 6 and len(looked["ticker"]) == 6
     assert looked["tiles"]["incidents_open"].value == 5
+
+
+def test_the_latest_events_are_the_newest_of_each_feed_not_those_that_came_last(province: PastAndPresent) -> None:
+    backlog = NOON + timedelta(minutes=5)  # a source that was away hands in what it kept
+    province.put(REPORTS, report("now", NOON, opened_at=NOON, title="Mới", area=HERE), received=NOON)
+    province.put(REPORTS, *(report(f"kept{i}", NOON - timedelta(hours=1 + i), opened_at=NOON, title="Cũ", area=HERE) for i in range(20)), received=backlog)
+    province.put(REPORTS, report("ahead", NOON + timedelta(hours=20), opened_at=NOON, title="Đồng hồ sai", area=HERE), received=NOON - timedelta(hours=2))
+    other = make("/t", "d1", NOON - timedelta(hours=9), Case(status="open", title="Công văn", area=HERE))
+    province.put(DOCUMENTS, other, received=NOON - timedelta(hours=9))
+    province.clock.at = backlog
+    latest = [item.subject for item in province.live().ticker]
+    assert latest == ["now", "kept0", "kept1", "ahead", *(f"kept{i}" for i in range(2, 8)), "d1"]
 
 
 def test_a_quiet_source_was_live_then_and_a_silent_one_was_not(province: PastAndPresent) -> None:

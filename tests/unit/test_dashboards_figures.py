@@ -134,10 +134,10 @@ def test_it_says_so_when_nothing_can_be_ranked() -> None:
 
 
 def test_it_lists_the_newest_events_with_place_and_state() -> None:
-    lines = to_json(ticker(province.events(province.NOW), province.AREAS, "vi", province.NOW, ICT, 2))
+    lines = to_json(ticker(province.events(province.NOW)[:2], province.AREAS, "vi", province.NOW, ICT))
     assert len(lines) == 2
     assert texts(lines[0]) == f"14:32 Cấp, thoát nước đang xử lý {province.AREAS.communes['05443'].name}"
-    assert texts(to_json(ticker([], province.AREAS, "en", province.NOW, ICT, 2))) == "no event yet"
+    assert texts(to_json(ticker([], province.AREAS, "en", province.NOW, ICT))) == "no event yet"
 
 
 def test_it_cuts_long_titles_between_words() -> None:

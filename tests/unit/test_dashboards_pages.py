@@ -26,7 +26,7 @@ from dashboards.wall import page as wall_page
 from dashboards.wall.scene import load, read
 from dashboards.words import LANGS, Lang
 from ioc.errors import UserError
-from ioc.live import Render, failed_jobs
+from ioc.live import Render, Snapshot, failed_jobs
 from tests.browser import province
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +121,20 @@ def test_it_puts_at_least_twelve_tiles_a_map_and_the_ticker_on_the_overview() ->
     assert any(props.get("data-map") == "incidents_open" for props in found)
     assert any(props.get("data-scene") == "overview" for props in found)
     assert {"ticker", "feeds", "link-lost"} <= {props.get("id") for props in found}
+
+
+def test_the_latest_events_of_a_scene_are_those_of_its_tiles_feeds_the_newest_first() -> None:
+    shot = province.snapshot()
+    lines = {name: [props["data-feed"] for props in nodes(one) if "data-feed" in props] for name, one in tickers(shot).items()}
+    newest = [item.feed for item in shot.ticker]
+    assert lines == {"overview": newest[: SCENES["overview"].ticker], "incidents": ["incident-reports"] * 3}
+    others = msgspec.structs.replace(shot, ticker=[item for item in shot.ticker if item.feed != "incident-reports"])
+    assert [props["data-feed"] for props in nodes(tickers(others)["incidents"]) if "data-feed" in props] == [item.feed for item in others.ticker]
+    assert "no event yet" in str(wall_page.render([SCENES["incidents"]], CONTEXT, "en")(msgspec.structs.replace(shot, ticker=[]))["ticker"])
+
+
+def tickers(shot: Snapshot) -> dict[str, Any]:
+    return {props["props"]["data-for"]: props for props in wall_page.render(list(SCENES.values()), CONTEXT, "vi")(shot)["ticker"]["children"]}
 
 
 def test_a_scene_of_a_part_of_the_province_shows_that_parts_tiles() -> None:

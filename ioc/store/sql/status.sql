@@ -16,21 +16,23 @@ SELECT feed, polls, records, errors, last_poll_at, last_ok_at, last_error, shape
 SELECT name, instance, started_at, seen_at, info FROM service WHERE seen_at > %(since)s ORDER BY name, instance
 
 -- name: ticker
--- The latest case events of each feed, newest arrival first; the state says what the case is now. A case without a title
+-- The latest case events, so many of each feed, the newest first by when it was so (a clock that runs ahead does not
+-- stay on top: by when we learnt it at the latest); the state says what the case is now. A case without a title
 -- (an encounter, an enrolment) is counted, never listed. {moment}: received_at, or time where lateness is not asked.
 SELECT e.feed, e.subject, s.title, coalesce(s.category, '') AS category, s.status, s.area,
        e.time, e.received_at
 FROM unnest(%(feeds)s::text[]) AS f(feed)
 CROSS JOIN LATERAL (
-    SELECT DISTINCT ON (subject) feed, subject, time, received_at FROM (
-        SELECT feed, subject, time, received_at FROM event
-        WHERE feed = f.feed AND kind = 2 AND {moment} > %(since)s AND {moment} <= %(until)s ORDER BY {moment} DESC LIMIT 60
-    ) latest ORDER BY subject, {moment} DESC
+    SELECT * FROM (
+        SELECT DISTINCT ON (subject) feed, subject, time, received_at FROM (
+            SELECT feed, subject, time, received_at FROM event
+            WHERE feed = f.feed AND kind = 2 AND {moment} > %(since)s AND {moment} <= %(until)s ORDER BY {moment} DESC, time DESC LIMIT 60
+        ) latest ORDER BY subject, {moment} DESC
+    ) one ORDER BY least(time, received_at) DESC LIMIT %(limit)s
 ) e
 JOIN {cases} s ON s.feed = e.feed AND s.subject = e.subject
 WHERE NOT s.deleted AND s.title IS NOT NULL
-ORDER BY e.{moment} DESC, e.time DESC
-LIMIT %(limit)s
+ORDER BY least(e.time, e.received_at) DESC, e.received_at DESC, e.feed, e.subject
 
 -- name: open_cases
 -- Open cases that have a place: newest first, so that a flood keeps what is new.
