@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs
 
 import dash
@@ -75,6 +75,8 @@ class Questions(notes.Questions, Protocol):
 
     def by_area(self, kpi: str, period: str = "", geography: str = "") -> dict[str, float | None]: ...
     def changes(self) -> Changes: ...
+    def doubted(self) -> list[dict[str, Any]]: ...
+    def letters(self) -> list[dict[str, Any]]: ...
 
 
 def create(
@@ -88,7 +90,7 @@ def create(
     scenes = load_scenes(config.scenes.folder, config.scenes.use, context.kpis, {feed.feed for feed in config.feeds}, context.parts, {c.camera for c in config.stills.cameras})
     _serve_static(api, context)
     _office(api, context, hub, desk)
-    files.serve(api, context, desk, clock)
+    files.serve(api, context, desk, clock, lambda: hub.snapshot)
     app = dash.Dash(
         "dashboards",
         server=api,

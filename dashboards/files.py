@@ -1,4 +1,4 @@
-"""What is on a leaders' page as a file: CSV, XLSX and PDF of the overview, a KPI's page and a comparison; PDF of changes and brief.
+"""What is on a leaders' page as a file: CSV, XLSX and PDF of the overview, a KPI's page and a comparison; PDF of changes and brief; what operations and search show, in all three.
 
 Numbers in CSV and XLSX are the tile's, nothing rounded; a PDF says what the screen says, word for word.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import fastapi
 from fastapi import HTTPException
@@ -23,6 +23,8 @@ from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
 from dashboards.leaders import notes
+from dashboards.leaders import search as search_page
+from dashboards.operations import paper as operations_paper
 from dashboards.pdf import Paper, Part, Table, as_pdf
 from dashboards.state import State, read
 from dashboards.words import Lang, pick, say
@@ -30,6 +32,7 @@ from ioc.kpi.export import Cell, as_csv, as_xlsx, cell_time
 from ioc.kpi.geography import estimated
 from ioc.kpi.tile import Tile
 from ioc.kpi.words import in_words as formula_in_words
+from ioc.live import Snapshot
 
 TYPES = {
     "csv": "text/csv; charset=utf-8",
@@ -40,11 +43,12 @@ LETTER = "text/plain; charset=utf-8"
 
 
 class Questions(compare_page.Questions, brief_page.Questions, notes.Questions, Protocol):
-    pass
+    def doubted(self) -> list[dict[str, Any]]: ...
+    def letters(self) -> list[dict[str, Any]]: ...
 
 
-def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callable[[], datetime]) -> None:
-    """Add the files to the application."""
+def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callable[[], datetime], shown: Callable[[], Snapshot]) -> None:
+    """Add the files to the application. `shown`: what the screens show now."""
 
     def asked(request: Request) -> State:
         return read(request.url.query, context)
@@ -87,12 +91,35 @@ def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callab
     def changed(request: Request) -> Response:
         return answer(as_pdf(changes_page.paper(desk.changes(), context, asked(request).lang)), "pdf", "changes")
 
+    def operations_as(form: str) -> Callable[[Request], Response]:
+        def operations(request: Request) -> Response:
+            lang, snapshot = asked(request).lang, shown()
+            tables = operations_paper.listed(snapshot, desk.doubted(), desk.letters(), context, lang)
+            if form == "pdf":
+                return answer(as_pdf(operations_paper.paper(tables, snapshot, context, lang)), form, "operations")
+            return answer(_sheet(operations_paper.sheet(tables, context), form, lang, "operations"), form, "operations")
+
+        return operations
+
+    def found_as(form: str) -> Callable[[Request], Response]:
+        def found(request: Request) -> Response:
+            state = asked(request)
+            if form == "pdf":
+                return answer(as_pdf(search_page.paper(context, state)), form, "search")
+            head, rows = search_page.table(context, state)
+            cells: list[list[Cell]] = [[*row] for row in (head, *rows)]
+            return answer(_sheet(cells, form, state.lang, "search"), form, "search")
+
+        return found
+
     api.add_api_route("/api/changes.pdf", changed, methods=["GET"], summary="What changed since yesterday, on A4; ?lang=")
     api.add_api_route("/api/brief.pdf", brief, methods=["GET"], summary="The morning brief on A4; ?lang=")
     api.add_api_route("/api/brief.txt", brief, methods=["GET"], summary="The morning brief as the text of a letter; ?lang=")
     api.add_api_route("/api/kpis.pdf", overview, methods=["GET"], summary="All KPIs on A4; ?lang=, area=, period= as on the page")
     for form in TYPES:
         api.add_api_route(f"/api/kpis/{{kpi}}/areas.{form}", areas_as(form), methods=["GET"], summary=f"One KPI and its communes as {form}")
+        api.add_api_route(f"/api/operations.{form}", operations_as(form), methods=["GET"], summary=f"The page of operations as {form}; ?lang=")
+        api.add_api_route(f"/api/search.{form}", found_as(form), methods=["GET"], summary=f"What a search found as {form}; ?q=")
         api.add_api_route(f"/api/compare.{form}", compared_as(form), methods=["GET"], summary=f"Areas compared as {form}; ?kpis=a,b&areas=c,d&sort=-a")
 
 

@@ -10,6 +10,8 @@ from dash.development.base_component import Component
 from dashboards.context import Context
 from dashboards.figures import frame
 from dashboards.figures.picker import part_name
+from dashboards.leaders.page import exports
+from dashboards.pdf import Paper, Part, Table
 from dashboards.state import State
 from dashboards.words import pick, say
 from ioc.areas import fold
@@ -49,12 +51,34 @@ def search(text: str, among: list[Entry]) -> list[Entry]:
     return [entry for _, _, entry in sorted(hits, key=lambda hit: hit[:2])]
 
 
+def matches(context: Context, state: State) -> list[Entry]:
+    """Return what the page shows."""
+    return search(state.get("q"), entries(context, state))
+
+
+def table(context: Context, state: State) -> tuple[list[str], list[list[str]]]:
+    """Return the page as a head and rows: kind, name, code."""
+    lang = state.lang
+    head = [say("search.kind", lang), say("search.name", lang), say("paper.code", lang)]
+    return head, [[say(f"search.{entry.kind}", lang), entry.title, entry.words[-1]] for entry in matches(context, state)[:_MOST]]
+
+
+def paper(context: Context, state: State) -> Paper:
+    """Return the page as A4."""
+    lang, (head, rows) = state.lang, table(context, state)
+    return Paper(say("search", lang), [_said(len(matches(context, state)), state)], [Part(table=Table(head, rows, (2, 5, 2)))] if rows else [], f"{context.province(lang)} · {say('centre', lang)}")
+
+
+def _said(n: int, state: State) -> str:
+    text = state.get("q")
+    return say("search.found", state.lang, n=n, text=text) if text else say("search.type", state.lang)
+
+
 def layout(context: Context, state: State) -> Component:
-    lang, text = state.lang, state.get("q")
-    found = search(text, entries(context, state))
-    said = say("search.found", lang, n=len(found), text=text) if text else say("search.type", lang)
+    lang, found = state.lang, matches(context, state)
+    files = [exports("/api/search", state, keep=True)] if found else []
     groups: list[Component] = []
     for kind in ("kpi", "area", "feed"):
         if rows := [html.A(entry.title, href=entry.href, **{"data-found": kind}) for entry in found[:_MOST] if entry.kind == kind]:
             groups.append(html.Section([html.H2(say(f"search.{kind}", lang)), html.Div(rows, className="found")], className="card change-card"))
-    return frame.page([html.Div([html.H1(say("search", lang)), html.P(said, className="description", role="status")], className="page-title"), *groups], context, state, view="", path=PATH, current="search")
+    return frame.page([html.Div([html.H1(say("search", lang)), html.P(_said(len(found), state), className="description", role="status"), *files], className="page-title"), *groups], context, state, view="", path=PATH, current="search")

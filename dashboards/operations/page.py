@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,16 +14,22 @@ from dashboards.context import Context
 from dashboards.figures import frame
 from dashboards.figures.numbers import clock_time_s, iso, number
 from dashboards.figures.parts import shape, state_chip, to_json
+from dashboards.leaders.page import exports
 from dashboards.state import State
 from dashboards.words import Lang, known_or, pick, say
 from ioc import rights
 from ioc.live import FeedView, Props, Render, Snapshot
 
-_COLUMNS = ("feed", "state", "as_of", "received", "checked", "rate", "events", "duplicates", "dead_letters", "lag", "error")
+COLUMNS = ("feed", "state", "as_of", "received", "checked", "rate", "events", "duplicates", "dead_letters", "lag", "error")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 _NUMBERS = ("rate", "events", "duplicates", "dead_letters", "lag")
-_DOUBT_COLUMNS = ("feed", "subject", "value", "doubt", "time", "received")
-_DEAD_COLUMNS = ("feed", "cause", "message", "field", "repair", "times", "last")
+DOUBT_COLUMNS = ("feed", "subject", "value", "doubt", "time", "received")
+DEAD_COLUMNS = ("feed", "cause", "message", "field", "repair", "times", "last")
+
+
+def heads(columns: Iterable[str], kind: str, lang: Lang) -> list[str]:
+    """Return the heads of a table; `kind`: what its words begin with, "dead." or "doubt."."""
+    return [say(f"ops.{kind if name != 'feed' else ''}{name}", lang) for name in columns]
 
 
 def view_name(lang: Lang) -> str:
@@ -32,15 +38,15 @@ def view_name(lang: Lang) -> str:
 
 def layout(context: Context, lang: Lang) -> Component:
     """Return the page's frame."""
-    heads = [html.Th(say(f"ops.{name}", lang), scope="col", className="number" if name in _NUMBERS else "") for name in _COLUMNS]
-    dead_heads = [html.Th(say(f"ops.{'dead.' if name != 'feed' else ''}{name}", lang), scope="col") for name in _DEAD_COLUMNS]
-    doubt_heads = [html.Th(say(f"ops.{'doubt.' if name != 'feed' else ''}{name}", lang), scope="col", className="number" if name == "value" else "") for name in _DOUBT_COLUMNS]
+    feed_heads = [html.Th(word, scope="col", className="number" if name in _NUMBERS else "") for name, word in zip(COLUMNS, heads(COLUMNS, "", lang), strict=True)]
+    dead_heads = [html.Th(word, scope="col") for word in heads(DEAD_COLUMNS, "dead.", lang)]
+    doubt_heads = [html.Th(word, scope="col", className="number" if name == "value" else "") for name, word in zip(DOUBT_COLUMNS, heads(DOUBT_COLUMNS, "doubt.", lang), strict=True)]
     content: list[Component] = [
-        html.Div([html.H1(say("ops.title", lang)), *([html.A(say("entries.title", lang), href=f"/operations/entries?lang={lang}")] if rights.may(rights.current(), "edit") else [])], className="page-title"),
+        html.Div([html.H1(say("ops.title", lang)), *([html.A(say("entries.title", lang), href=f"/operations/entries?lang={lang}")] if rights.may(rights.current(), "edit") else []), exports("/api/operations", State(lang))], className="page-title"),
         html.Section(
             [
                 html.H2(say("feeds", lang)),
-                html.Div(html.Table([html.Thead(html.Tr(heads)), html.Tbody(id="ops-feeds")], className="table"), className="scroll", tabIndex="0"),
+                html.Div(html.Table([html.Thead(html.Tr(feed_heads)), html.Tbody(id="ops-feeds")], className="table"), className="scroll", tabIndex="0"),
             ]
         ),
         html.Section([html.H2(say("ops.services", lang)), html.Div(id="ops-note"), html.Div(id="ops-services", className="services")]),

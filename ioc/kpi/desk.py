@@ -22,6 +22,7 @@ from ioc.kpi.changes import Changes
 from ioc.kpi.engine import Engine
 from ioc.kpi.notes import Note
 from ioc.kpi.tile import Tile
+from ioc.store import status
 from ioc.store.ledger import restated_since
 from ioc.store.reader import Reader, snapshot
 
@@ -70,6 +71,14 @@ class Desk:
             if self._changes is None or now - self._changes.now > _KEPT:
                 self._changes = self._ask(lambda reader: self._compare(reader, now))
             return self._changes
+
+    def doubted(self) -> list[dict[str, Any]]:
+        """Return the facts of the last week that are marked as doubtful, as `status.doubts` does."""
+        return self._write(lambda conn, now: status.doubts(conn, [feed.feed for feed in self.engine.config.feeds], now))
+
+    def letters(self) -> list[dict[str, Any]]:
+        """Return dead letters by cause, as `status.dead_letter_causes` does."""
+        return self._write(lambda conn, _: status.dead_letter_causes(conn))
 
     def _compare(self, reader: Reader, now: datetime) -> Changes:
         engine = self.engine

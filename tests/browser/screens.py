@@ -99,6 +99,12 @@ class Screens:
     def note_removed(self, kpi: str, number: int, version: int) -> None:
         self.noted = [note for note in self.noted if note.id != number]
 
+    def doubted(self) -> list[dict[str, Any]]:
+        return self.doubts
+
+    def letters(self) -> list[dict[str, Any]]:
+        return self.dead_letters
+
     def changes(self) -> Changes:
         return province.changes(self.snapshot)
 

@@ -6,7 +6,9 @@ import csv
 import io
 from collections.abc import Iterable
 from datetime import date, timedelta
+from decimal import Decimal
 from html import escape
+from typing import Any
 
 import msgspec
 import pypdf
@@ -15,17 +17,21 @@ import pytest
 from dashboards import files
 from dashboards.context import Context
 from dashboards.document import to_html
+from dashboards.figures.numbers import number
 from dashboards.figures.tile import shown_value
 from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
 from dashboards.leaders import kpi as kpi_page
 from dashboards.leaders import notes as notes_page
+from dashboards.leaders import search as search_page
 from dashboards.leaders.search import entries, search
+from dashboards.operations import paper as operations_paper
 from dashboards.pdf import as_pdf
 from dashboards.state import State, read
-from dashboards.words import Lang
+from dashboards.words import Lang, pick, say
 from ioc import rights
+from ioc.doubts import in_words
 from ioc.errors import Problem, UserError
 from ioc.kpi.asked import Asked, geography_of
 from ioc.kpi.changes import Changes, far, moves, statuses
@@ -67,6 +73,12 @@ class Desk:
 
     def note_removed(self, kpi: str, number: int, version: int) -> None:
         raise Problem("note_gone", "gone")
+
+    def doubted(self) -> list[dict[str, Any]]:
+        return DOUBTS
+
+    def letters(self) -> list[dict[str, Any]]:
+        return LETTERS
 
     def changes(self) -> Changes:
         return province.changes(SHOWN)
@@ -327,3 +339,37 @@ def test_a_restated_value_is_told_on_the_page_of_changes_on_paper_and_in_the_bri
         assert shown_value(change.tile, lang).replace("\u00a0", " ") in paper, change.tile.kpi
     brief = brief_page.write(CONTEXT, State(lang), Morning())
     assert any(restated.line.why[lang] in sentence.text and sentence.kpi == restated.tile.kpi for _, sentences in brief.parts for sentence in sentences)
+
+
+DOUBTS: list[dict[str, Any]] = [
+    {
+        "feed": "health", "subject": "s-7", "metric": "beds", "time": SHOWN.now, "received_at": SHOWN.now, "area": None, "value": Decimal("12000.5"), "unit": "{bed}",
+        "doubt": "outside", "why": in_words("outside")._asdict(),
+    },
+]  # fmt: skip
+LETTERS: list[dict[str, Any]] = [{"feed": "health", "cause": "bad_time", "message": "date is 'x'", "field": "date", "repair": None, "times": 1270, "last_at": SHOWN.now}]
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_the_page_of_operations_is_the_same_as_a_sheet_and_on_paper(lang: Lang) -> None:
+    tables = operations_paper.listed(SHOWN, DOUBTS, LETTERS, CONTEXT, lang)
+    rows = list(csv.reader(io.StringIO(as_csv(operations_paper.sheet(tables, CONTEXT), lang).decode("utf-8-sig")), delimiter=";"))
+    said = text_of(as_pdf(operations_paper.paper(tables, SHOWN, CONTEXT, lang)))
+    assert len([row for row in rows if any(row)]) == len(SHOWN.feeds) + 2 + 6 and as_xlsx(operations_paper.sheet(tables, CONTEXT), "operations")
+    for feed in SHOWN.feeds:
+        row = next(row for row in rows if row[0] == pick(feed.title, lang))
+        assert row[6] == str(feed.events) and number(feed.events, lang) in said
+    assert ("điểm nằm ngoài tỉnh" if lang == "vi" else "the point lies outside the province") in said
+    assert ("1.270" if lang == "vi" else "1,270") in said and ["bad_time", "date is 'x'", "date", "", "1270"] in [row[1:6] for row in rows]
+    none = operations_paper.listed(SHOWN, [], [], CONTEXT, lang)
+    assert text_of(as_pdf(operations_paper.paper(none, SHOWN, CONTEXT, lang))).count(say("changes.none", lang)) == 2
+
+
+def test_a_search_is_the_same_on_the_screen_and_on_paper() -> None:
+    state = State("vi", more=(("q", "ho so dung han"),))
+    page = to_html(search_page.layout(CONTEXT, state))
+    _, rows = search_page.table(CONTEXT, state)
+    said = text_of(as_pdf(search_page.paper(CONTEXT, state)))
+    assert rows and all(name in page and name in said for _, name, _ in rows) and "dossiers_on_time_rate" in [code for _, _, code in rows]
+    assert 'href="/api/search.pdf?lang=vi&amp;q=ho+so+dung+han"' in page
+    assert "/api/search" not in to_html(search_page.layout(CONTEXT, State("vi"))) and text_of(as_pdf(search_page.paper(CONTEXT, State("vi"))))
