@@ -112,7 +112,7 @@ class Onvif(Connector[OnvifOptions]):
         if not found:
             self.split(document, context)  # a fault says so
             raise unknown_layout(document, "a subscription with its address")
-        kept |= found | {"address": context.http.absolute(found["address"])}
+        kept |= found | {"address": soap.reachable(context.http, found["address"])}
         return self._read(soap.pull(context.http, kept), context)
 
     def _read(self, answer: Answer, context: Context[Any]) -> list[Record]:

@@ -6,11 +6,12 @@ A subscription here: {"address": where it is asked, "echo": what the camera want
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from lxml import etree
 from msgspec import Struct
 
-from ioc.connect import Answer, Http, Retriable, Unreachable, local
+from ioc.connect import Answer, Http, Retriable, Unreachable, Unreadable, local
 
 DEVICE, EVENTS, NOTIFY = "http://www.onvif.org/ver10/device/wsdl", "http://www.onvif.org/ver10/events/wsdl", "http://docs.oasis-open.org/wsn/b-2"
 KEPT = "PT10M"  # a camera that is not asked for so long forgets us
@@ -59,6 +60,17 @@ def renew(http: Http, subscription: dict[str, str]) -> None:
         raise
     except Retriable:
         return
+
+
+def reachable(http: Http, address: str) -> str:
+    """Return where a subscription is asked. A camera behind a router or a proxy names the address it has inside: then its path, at the camera as we know it."""
+    try:
+        return http.absolute(address)
+    except Unreadable as exc:
+        if exc.cause != "other_host":
+            raise
+    inside = urlsplit(address)
+    return http.absolute(inside.path + (f"?{inside.query}" if inside.query else ""))
 
 
 def subscription(envelope: Any) -> dict[str, str]:

@@ -31,6 +31,8 @@ class Camera:
         self.waiting: list[str] = []
         self.subscriptions: dict[str, str] = {}  # number -> what it wants to hear again
         self.made, self.asked = 0, list[str]()
+        self.names_itself = "http://{host}/onvif/subscription"
+        self.pulled: list[tuple[str, dict[str, str]]] = []
 
     def says(self, topic: str, on: bool, number: int = 0) -> None:
         self.waiting.append(
@@ -57,12 +59,13 @@ class Camera:
             case "CreatePullPointSubscription":
                 self.made += 1
                 self.subscriptions[str(self.made)] = f'<m:Id xmlns:m="urn:maker">{self.made}</m:Id>'
-                host = asked.headers["host"]
+                address = self.names_itself.format(host=asked.headers["host"])
                 return self._said(
-                    f"<CreatePullPointSubscriptionResponse><SubscriptionReference><a:Address>http://{host}/onvif/subscription</a:Address>"
+                    f"<CreatePullPointSubscriptionResponse><SubscriptionReference><a:Address>{address}</a:Address>"
                     f"<a:ReferenceParameters>{self.subscriptions[str(self.made)]}</a:ReferenceParameters></SubscriptionReference></CreatePullPointSubscriptionResponse>"
                 )
             case "PullMessages" if any(re.search(rf"<m:Id[^>]*>{number}</m:Id>", body) for number in self.subscriptions):
+                self.pulled.append((asked.path, asked.query))
                 told, self.waiting = self.waiting[:100], self.waiting[100:]
                 return self._said(f"<PullMessagesResponse><CurrentTime>{self.at.isoformat()}</CurrentTime>{''.join(told)}</PullMessagesResponse>")
         return Reply(SOAP.format("<s:Fault><s:Reason>no such subscription</s:Reason></s:Fault>"), 400, {"Content-Type": "application/soap+xml"})
@@ -119,3 +122,17 @@ def test_a_wrong_password_is_said_and_no_url_may_hold_one() -> None:
         pump._client.close()
     with pytest.raises(Fatal, match="holds no password"):
         open_client("http://a:b@127.0.0.1/x", "f", token=None, allowed_hosts=[], rate_per_s=1, timeout_s=1, max_bytes=1, sleep=lambda _s: None)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize("address", ["http://192.168.1.64:8000/onvif/sub?Idx=3", "https://camera.lan/onvif/sub?Idx=3", "http://[fe80::1]/onvif/sub?Idx=3", "/onvif/sub?Idx=3", "http://{host}/onvif/sub?Idx=3"])
+def test_a_camera_that_names_its_address_behind_the_router_is_asked_where_we_know_it(address: str) -> None:
+    camera = Camera()
+    camera.names_itself = address
+    camera.says("SignalLoss", True)
+    with serving(camera.answer) as server:
+        bus, pump = Bus(), _pump(server.url, camera)
+        assert pump.poll(bus, Memory()).problems == [] and bus.letters == []
+        assert camera.pulled == [("/onvif/sub", {"Idx": "3"})]
+        assert ("camera", "down") in {(e.data.kind, e.data.state) for e in bus.events if hasattr(e.data, "state") and e.data.state}
+        pump._client.close()
