@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from dashboards.context import Context
@@ -51,8 +52,8 @@ def listed(snapshot: Snapshot, doubts: Sequence[Mapping[str, Any]], letters: Seq
 def _measured(row: Mapping[str, Any], lang: Lang) -> str:
     if row["value"] is None:
         return ""
-    value = float(row["value"])
-    written = number(value, lang, 0 if value == int(value) else 3)
+    exponent = Decimal(str(row["value"])).normalize().as_tuple().exponent
+    written = number(float(row["value"]), lang, max(0, -exponent) if isinstance(exponent, int) else 0)
     return f"{written} {unit_word(row['unit'] or '1', lang, written)}".strip()
 
 

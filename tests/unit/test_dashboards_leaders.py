@@ -360,6 +360,7 @@ def test_the_page_of_operations_is_the_same_as_a_sheet_and_on_paper(lang: Lang) 
         row = next(row for row in rows if row[0] == pick(feed.title, lang))
         assert row[6] == str(feed.events) and number(feed.events, lang) in said
     assert ("điểm nằm ngoài tỉnh" if lang == "vi" else "the point lies outside the province") in said
+    assert ("12.000,5 bed" if lang == "vi" else "12,000.5 bed") in said
     assert ("1.270" if lang == "vi" else "1,270") in said and ["bad_time", "date is 'x'", "date", "", "1270"] in [row[1:6] for row in rows]
     none = operations_paper.listed(SHOWN, [], [], CONTEXT, lang)
     assert text_of(as_pdf(operations_paper.paper(none, SHOWN, CONTEXT, lang))).count(say("changes.none", lang)) == 2
