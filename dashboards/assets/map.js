@@ -333,19 +333,28 @@
     return legend ? Math.max(0, legend.getBoundingClientRect().right - box.left) : 0;
   }
 
-  // All of that in what the legend leaves free, with room for names at the edges.
+  // How much of the right side the country in the corner takes; on most walls it stands below the legend.
+  function countryWidth(box) {
+    const corner = document.querySelector(".map-country");
+    const found = corner && corner.offsetParent ? corner.getBoundingClientRect() : null;
+    return found && found.left > box.left + box.width / 2 ? box.right - found.left : 0;
+  }
+
+  // All of that in what the legend and the country leave free, with room for names at the edges.
   function camera(spec) {
+    document.getElementById("map").dataset.look = abroad() ? "country" : "area"; // whether the corner is there
     const box = canvasRoot().getBoundingClientRect();
     const taken = (left = legendWidth(box));
-    const room = { width: box.width - taken - text, height: box.height - text };
+    const right = countryWidth(box);
+    const room = { width: box.width - taken - right - text, height: box.height - text };
     const [west, south, east, north] = bounds(spec);
     const width = (east - west) / 360;
     const height = mercator(north) - mercator(south);
     world = Math.min(room.width / width, room.height / height);
     const middle = (mercator(north) + mercator(south)) / 2;
     const latitude = (360 / Math.PI) * Math.atan(Math.exp(middle * 2 * Math.PI)) - 90;
-    const longitude = (west + east) / 2 - (taken / 2 / world) * 360;
-    frame = { left: (longitude / 360) * world - box.width / 2 + taken, right: (longitude / 360) * world + box.width / 2, bottom: middle * world - box.height / 2 };
+    const longitude = (west + east) / 2 - ((taken - right) / 2 / world) * 360;
+    frame = { left: (longitude / 360) * world - box.width / 2 + taken, right: (longitude / 360) * world + box.width / 2 - right, bottom: middle * world - box.height / 2 };
     measure(spec, latitude);
     return { longitude, latitude, zoom: Math.log2(world / 512), pitch: 0, bearing: 0 };
   }
@@ -360,7 +369,6 @@
     bar.textContent = spec.words.scale.replace("{n}", String(length));
     bar.style.width = `${Math.round(length / km)}px`;
     bar.dataset.km = String(length);
-    document.getElementById("map").dataset.look = abroad() ? "country" : "area";
   }
 
   function labelSize() {

@@ -28,6 +28,7 @@ from dashboards.words import Lang, pick, say
 from ioc.kpi.tile import Tile
 
 Place: TypeAlias = Literal["wall", "page"]
+MONEY = ("VND", "USD")
 
 _WALL_VALUE_CHARS = 9  # number and unit that fit beside the notes on a wall tile
 _UNIT_CHARS = 24  # of a unit in one line of a page; a longer one gets smaller letters and several lines
@@ -187,7 +188,11 @@ def value_line(t: Tile, lang: Lang, place: Place = "page") -> Component:
     spans: list[Component] = [html.Span(p, className="value-unit" if p[0].isalpha() else "value-number") for p in pieces]
     if unit:
         kind = " value-percent" if unit == "%" else " unit-long" if len(unit) > _UNIT_CHARS else ""
-        spans.append(html.Span(unit, className=f"value-unit{kind}"))
+        scale, _, currency = unit.partition(f" {unit_word(t.unit, lang)}") if t.unit in MONEY else ("", "", "")
+        if place == "wall" and scale and not currency:  # "nghìn tỷ" above "đồng": in one line the number beside them would be too small
+            spans.append(html.Span([f"{scale} ", html.Span(unit_word(t.unit, lang))], className="value-unit unit-money"))
+        else:
+            spans.append(html.Span(unit, className=f"value-unit{kind}"))
     return html.Div(spans, className=f"tile-value {_digits_size(digits, unit)}")
 
 
@@ -234,6 +239,8 @@ def _delta(t: Tile, lang: Lang, place: Place = "wall") -> Component | None:
     if not t.delta.fair and place == "page":
         versus = say("versus.whole", lang, versus=versus)
     said = signed(t.delta.value, t.unit, lang, t.decimals)
+    if place == "wall" and t.unit in MONEY:  # the number beside it names the currency, and needs the room
+        said = said.removesuffix(f" {unit_word(t.unit, lang)}")
     arrow = [] if said == say("unchanged", lang) else [shape("up" if t.delta.value > 0 else "down")]
     change = html.Span([*arrow, html.Span(said)], className="note-change")
     return html.Div([change, html.Span(versus, className="note-versus")], className="note note-delta", **{"data-delta": plain(t.delta.value)})

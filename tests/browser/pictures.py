@@ -1,23 +1,36 @@
 """Pictures of every scene of the wall, at the sizes people hang up, in colour and without: `python -m tests.browser.pictures`.
 
 Written to docs/images/wall/ as SCENE-WIDTHxHEIGHT.webp, from the made-up afternoon of province.py. They are for looking at.
-`--sheet` puts all scenes without colour on one picture: each state must still be told.
+`--sheet` puts all scenes of a size without colour on one picture: each state must still be told.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import random
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from connectors.cameras.simulated_stills import still
+from ioc.clock import ICT
+from ioc.live import Point, Snapshot
+from tests.browser import province
 from tests.browser.conftest import ARGS
 from tests.browser.province import ROOT
 from tests.browser.screens import Screens
+from tests.unit.test_dashboards_map import warned
 
-SIZES = [(1920, 1080), (3840, 2160), (7680, 2160)]
-WIDEST = 1920  # of a picture that is kept; larger ones are made smaller
+SIZES = {(1920, 1080): 1280, (3840, 2160): 960, (7680, 2160): 1920}  # and the width of the picture that is kept
+FROZEN = "camera-4"  # its picture stands still
+# feed -> kind, state, how many: what a map shows of assets beside the facilities and cameras of province.py.
+PLACES = {
+    "buses": ("vehicle", "ok", 38), "bikes": ("bike_station", "ok", 24), "environment": ("station", "ok", 18), "tourism": ("site", "ok", 21),
+    "education": ("school", "ok", 160), "digital-platforms": ("network_link", "ok", 90),
+}  # fmt: skip
 
 
 def main() -> None:
@@ -28,12 +41,13 @@ def main() -> None:
     parser.add_argument("--lang", choices=["vi", "en"], default="vi")
     parser.add_argument("--full", action="store_true", help="keep the pixels as they are")
     parser.add_argument("--grey", action="store_true", help="each without colour, too")
-    parser.add_argument("--sheet", action="store_true", help="and a sheet of all scenes without colour, small")
+    parser.add_argument("--sheet", action="store_true", help="and of each size a sheet of all its pictures without colour, small")
     parser.add_argument("--format", choices=["webp", "png"], default="webp")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     screens = Screens().start()
+    screens.snapshot = furnished(screens)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=asked.chromium, args=ARGS)
         for size in asked.sizes:
@@ -44,34 +58,45 @@ def main() -> None:
             for scene in asked.scenes or screens.config.scenes.use:
                 _picture(page, scene, asked.out / f"{scene}-{size}", asked)
             page.close()
-        if asked.sheet:
-            _sheet(browser, screens, asked)
+            if asked.sheet:
+                _sheet(browser, asked.out, size, asked.scenes or screens.config.scenes.use)
         browser.close()
     screens.stop()
 
 
-def _sheet(browser: Browser, screens: Screens, asked: argparse.Namespace) -> None:
-    """All scenes at 1920x1080 without colour, three in a row, a third of their size."""
-    page = browser.new_page(viewport={"width": 1920, "height": 1080})
-    page.goto(f"{screens.url}/wall?lang={asked.lang}")
-    page.wait_for_selector("#map[data-mode]", timeout=120_000)
-    link = page.context.new_cdp_session(page)
-    link.send("Emulation.setEmulatedVisionDeficiency", {"type": "achromatopsia"})
-    shots = []
-    for scene in screens.config.scenes.use:
-        _show(page, scene)
-        shots.append(link.send("Page.captureScreenshot", {"format": "webp", "quality": 80, "clip": {"x": 0, "y": 0, "width": 1920, "height": 1080, "scale": 1 / 3}})["data"])
-    page.set_content("<style>body { margin: 0; display: grid; grid-template-columns: repeat(3, 640px); gap: 6px; background: #fff }</style>" + "".join(f'<img src="data:image/webp;base64,{shot}">' for shot in shots))
+def furnished(screens: Screens) -> Snapshot:
+    """Return the made-up afternoon with stills, a warning's area, and something on each scene's map."""
+    dice = random.Random(4)
+    for number, camera in enumerate(screens.config.stills.cameras, 1):
+        screens.album.take(camera.camera, still(number, province.NOW.astimezone(ICT)))
+    stills = screens.album.shown()
+    stills[FROZEN] = msgspec.structs.replace(stills[FROZEN], changed_at=province.NOW - timedelta(seconds=42))
+    communes = list(province.AREAS.communes.values())
+    found = [*province.snapshot().points, *province.cameras(), warned("severe")]
+    for feed, (kind, state, n) in PLACES.items():
+        for i in range(n):
+            area = communes[dice.randrange(len(communes))]
+            found.append(Point("asset", feed, f"{feed}-{i}", f"{feed} {i}", kind, "down" if i == 3 else state, area.code, area.lat + dice.uniform(-0.03, 0.03), area.lon + dice.uniform(-0.03, 0.03), None))
+    return province.snapshot(stills=stills, points=found)
+
+
+def _sheet(browser: Browser, out: Path, size: str, scenes: list[str]) -> None:
+    """The kept pictures of one size without colour, three in a row, 640 px wide: by the lightness of each pixel."""
+    page = browser.new_page(viewport={"width": 1932, "height": 1080})
+    kept = [base64.b64encode((out / f"{scene}-{size}.webp").read_bytes()).decode() for scene in scenes]
+    images = "".join(f'<img src="data:image/webp;base64,{image}">' for image in kept)
+    page.set_content(f"<style>body {{ margin: 0; display: grid; grid-template-columns: repeat(3, 640px); gap: 6px; background: #fff; filter: grayscale(1) }} img {{ width: 640px }}</style>{images}")
     page.wait_for_function("[...document.images].every((image) => image.complete)")
-    rows = -(-len(shots) // 3)
-    taken = link.send("Page.captureScreenshot", {"format": "webp", "quality": 70, "captureBeyondViewport": True, "clip": {"x": 0, "y": 0, "width": 1932, "height": 366 * rows, "scale": 1}})
-    (asked.out / "sheet-grey.webp").write_bytes(base64.b64decode(taken["data"]))
+    height = page.evaluate("document.documentElement.scrollHeight")
+    clip = {"x": 0, "y": 0, "width": 1932, "height": height, "scale": 1}
+    taken = page.context.new_cdp_session(page).send("Page.captureScreenshot", {"format": "webp", "quality": 70, "captureBeyondViewport": True, "clip": clip})
+    (out / f"sheet-grey-{size}.webp").write_bytes(base64.b64decode(taken["data"]))
     page.close()
 
 
 def _show(page: Page, scene: str) -> None:
     page.evaluate(f"window.ioc_scenes.show({scene!r})")
-    page.evaluate("new Promise((done) => setTimeout(() => requestIdleCallback(done), 1500))")
+    page.evaluate("new Promise((done) => setTimeout(() => requestIdleCallback(done, { timeout: 3000 }), 1500))")
 
 
 def _picture(page: Page, scene: str, path: Path, asked: argparse.Namespace) -> None:
@@ -81,8 +106,9 @@ def _picture(page: Page, scene: str, path: Path, asked: argparse.Namespace) -> N
     link = page.context.new_cdp_session(page)
     for ending, sight in (("", "none"), *((("-grey", "achromatopsia"),) if asked.grey else ())):
         link.send("Emulation.setEmulatedVisionDeficiency", {"type": sight})
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 if asked.full else min(1, WIDEST / size["width"])}
-        taken = link.send("Page.captureScreenshot", {"format": asked.format, "clip": clip} | ({"quality": 80} if asked.format == "webp" else {}))
+        kept = SIZES.get((size["width"], size["height"]), 1280)
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 if asked.full else min(1, kept / size["width"])}
+        taken = link.send("Page.captureScreenshot", {"format": asked.format, "clip": clip} | ({"quality": 70} if asked.format == "webp" else {}))
         path.with_name(f"{path.name}{ending}.{asked.format}").write_bytes(base64.b64decode(taken["data"]))
     link.send("Emulation.setEmulatedVisionDeficiency", {"type": "none"})
     link.detach()

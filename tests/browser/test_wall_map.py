@@ -35,6 +35,10 @@ async ([bytes, x, y, w, h]) => {
 """
 LAYER = "window.ioc_map.deck().props.layers.find((l) => l.id === '{}').props.data"
 TEXTS = LAYER + ".map((row) => row.text)"
+WITHIN = """(selector) => {
+  const [a, b] = [selector, "#map-canvas"].map((of) => document.querySelector(of).getBoundingClientRect());
+  return [a.left - b.left, a.top - b.top, a.right - b.left, a.bottom - b.top];
+}"""
 CORNER = "n => { const b = n.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; }"
 
 
@@ -70,6 +74,10 @@ def test_the_country_covers_neither_legend_nor_note(screens: Screens, open_page:
         for name in page.locator(".country-name").all():
             a, b, c, d = name.evaluate(CORNER)
             assert left - 1 <= a and c <= right + 1 and top <= b and d <= bottom, (width, name.inner_text())
+    page.wait_for_function("window.ioc_map.text() > 50")  # drawn for the widest, where the country stands at the right
+    corner = page.evaluate(WITHIN, ".map-country")
+    labels = page.evaluate(BOXES.format("labels"))
+    assert labels and touching(labels, [corner]) == []
 
 
 def shown(screens: Screens, page: Page, points: list[Point], seq: int = 2) -> None:
@@ -176,8 +184,7 @@ def test_a_name_makes_way_for_what_fails_and_for_the_scale(screens: Screens, ope
     marks, labels = page.evaluate(BOXES.format("marks")), page.evaluate(BOXES.format("labels"))
     assert len(marks) == len(towns) and len(labels) >= 3
     assert touching(labels, marks) == []
-    scale = page.evaluate("(() => { const a = document.querySelector('#map-scale').getBoundingClientRect(), b = document.querySelector('#map-canvas').getBoundingClientRect(); return [a.left - b.left, a.top - b.top, a.right - b.left, a.bottom - b.top]; })()")
-    assert touching(labels, [scale]) == []
+    assert touching(labels, [page.evaluate(WITHIN, "#map-scale")]) == []
 
 
 def test_places_that_cannot_be_are_counted_and_not_drawn(screens: Screens, open_page: OpenPage) -> None:

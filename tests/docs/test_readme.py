@@ -72,7 +72,7 @@ def test_the_example_event_of_the_readme_is_accepted() -> None:
 
 
 def test_every_document_the_project_promises_is_there() -> None:
-    for name in ("architecture", "connectors", "operators", "deployment", "security", "kpis"):
+    for name in ("architecture", "connectors", "operators", "deployment", "security", "kpis", "pictures"):
         assert (ROOT / "docs" / f"{name}.md").is_file(), name
 
 
