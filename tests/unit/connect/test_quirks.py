@@ -52,6 +52,28 @@ def _quake(**properties: Any) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": [QUAKE | {"properties": QUAKE["properties"] | properties}]}  # type: ignore[operator]
 
 
+def _keys(found: Preview) -> list[str]:
+    return [event.subject for event in found.events]
+
+
+def _structure_specific(data_set: str, moves: str = "TIME_PERIOD") -> str:
+    return (
+        f'<StructureSpecificData xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><Header><Structure structureID="S" dimensionAtObservation="{moves}"><Structure><Ref id="F"/></Structure></Structure></Header>'
+        f"{data_set}</StructureSpecificData>"
+    )
+
+
+SDMX_JSON = {
+    "data": {
+        "structures": [{
+            "dimensions": {"dataSet": [{"id": "FREQ", "keyPosition": 0, "values": [{"id": "A"}]}], "series": [{"id": "GEO", "keyPosition": 1, "values": [{"id": "VN"}, {"id": "LA"}]}], "observation": [{"id": "TIME_PERIOD", "keyPosition": 2, "values": [{"id": "2025"}]}]},
+            "measures": {"observation": [{"id": "WEIGHT"}, {"id": "OBS_VALUE"}]},
+            "attributes": {"dimensionGroup": [{"id": "UNIT_MULT", "values": [{"id": "6"}]}], "observation": [{"id": "OBS_STATUS", "values": [{"id": "A"}]}]},
+        }],
+        "dataSets": [{"dimensionGroupAttributes": {":0:": [0]}, "series": {"0": {"observations": {"0": [1, 3, 0]}}, "1": {"observations": {"0": [1, 4, 0], "7": [1, 5, 0]}}}}],
+    }
+}  # fmt: skip
+
 Holds = Callable[[Preview], bool]
 # what happens, connector, payload, causes of its dead letters, what its events say
 QUIRKS: list[tuple[str, str, Any, list[str], Holds]] = [
@@ -90,7 +112,19 @@ QUIRKS: list[tuple[str, str, Any, list[str], Holds]] = [
     ("GBFS: POSIX seconds of version 2.3", "gbfs", {"last_updated": 1763600000, "ttl": 60, "version": "2.3", "data": {"stations": [{"station_id": "1", "num_bikes_available": 3, "is_installed": 1, "is_renting": 1, "is_returning": 1, "last_reported": 1763600000}]}}, [], lambda p: p.events[0].time.year == 2025),
     ("GTFS Realtime: a speed that can only be km/h", "gtfs_rt", {"header": GTFS, "entity": [{"id": "1", "vehicle": {"trip": {"tripId": "t"}, "position": {"latitude": 21.59, "longitude": 105.84, "speed": 54.82}, "timestamp": "1763600000", "vehicle": {"id": "bus-1"}}}]}, [], lambda p: any("speed 54.82" in in_words(str(event.data.doubt)).en for event in p.events)),
     ("GTFS Realtime: only what changed", "gtfs_rt", {"header": GTFS | {"incrementality": "DIFFERENTIAL"}, "entity": []}, ["unknown_layout"], lambda p: "DIFFERENTIAL" in p.letters[0].message),
-    ("SDMX: weeks, halves, and no number", "sdmx", "DATAFLOW,FREQ,TIME_PERIOD,OBS_VALUE\nX:F(1.0),W,2026-W05,3\nX:F(1.0),S,2026-S1,4\nX:F(1.0),Q,2026-Q1,NaN\n", ["not_a_number"], lambda p: [event.data.period for event in p.events] == ["P1W", "P6M"]),  # type: ignore[union-attr]
+    ("SDMX: weeks, halves, a span of days, and no number", "sdmx", "DATAFLOW,FREQ,TIME_PERIOD,OBS_VALUE\nX:F(1.0),W,2026-W05,3\nX:F(1.0),S,2026-S1,4\nX:F(1.0),D,2026-01-05/P7D,4\nX:F(1.0),Q,2026-Q1,NaN\n", [], lambda p: [(e.data.period, e.data.value is None) for e in p.events] == [("P1W", False), ("P6M", False), ("P7D", False), ("P3M", True)]),  # type: ignore[union-attr]
+    ("SDMX-CSV: a unit that is a dimension, and notes that are text", "sdmx", 'DATAFLOW,FREQ,UNIT_MEASURE,TIME_PERIOD,OBS_VALUE,METHOD\nX:F(1.0),A,PC,2025,3,"Mean, yearly"\nX:F(1.0),A,VND,2025,4,\n', [], lambda p: _keys(p) == ["F:A.PC", "F:A.VND"]),
+    ("SDMX-CSV: when it was published between flow and dimensions, a flag that is empty", "sdmx", "DATAFLOW,LAST UPDATE,freq,unit,geo,TIME_PERIOD,OBS_VALUE,OBS_FLAG\nX:F(1.0),08/10/25 23:00:00,A,PC,VN,2025,3,\n", [], lambda p: _keys(p) == ["F:A.PC.VN"]),
+    ("SDMX-CSV: each name in a column of its own", "sdmx", "STRUCTURE,STRUCTURE_ID,STRUCTURE_NAME,ACTION,FREQ,Frequency of observation,TIME_PERIOD,Time period,OBS_VALUE,Observation value,UNIT_MULT,Unit multiplier\ndataflow,X.Y:D@F(1.0),Prices,I,A,Annual,2025,,3,,3,Thousands\n", [], lambda p: (_keys(p), str(_first(p).value)) == (["D@F:A"], "3E+3")),
+    ("SDMX-CSV: labels without a blank, attributes with several values", "sdmx", "STRUCTURE[;],STRUCTURE_ID,ACTION,GEO:Area,TIME_PERIOD:Time,OBS_VALUE:Value,NOTE[en;vi]\ndataflow,X:F(1.0): Prices,I,VN: Việt Nam,2025,3,en:a;vi:b\n", [], lambda p: _keys(p) == ["F:VN"]),
+    ("SDMX-CSV: the series' key in one column instead of the flow's", "sdmx", "KEY,FREQ,CURRENCY,TIME_PERIOD,OBS_VALUE,TITLE\nEXR.A.VND,A,VND,2025,3,Đồng\n", [], lambda p: _keys(p) == ["EXR:A.VND"]),
+    ("SDMX-CSV: values before dimensions, texts among the attributes", "sdmx", 'STRUCTURE,STRUCTURE_ID,ACTION,OBS_VALUE,NOTE,FREQ,TIME_PERIOD\ndataflow,X:F(1.0),I,3,"a, b",A,2025\n', [], lambda p: _keys(p) == ["F:A"]),
+    ("SDMX-CSV: a withdrawal that marks the value with a dash", "sdmx", "STRUCTURE,STRUCTURE_ID,ACTION,FREQ,TIME_PERIOD,OBS_VALUE\ndataflow,X:F(1.0),D,A,2025,-\n", [], lambda p: _first(p).deleted is True),
+    ("SDMX: a series called by nine digits", "sdmx", "DATAFLOW,IDBANK,TIME_PERIOD,OBS_VALUE\nX:F(1.0),001234567,2025,3\n", ["personal_id"], lambda p: "IDBANK" in p.letters[0].message),
+    ("SDMX-ML: thousands said once for the data set, millions by a group, a text among the attributes", "sdmx", _structure_specific('<DataSet UNIT_MULT="3"><Group xsi:type="x:Sibling" GEO="VN" UNIT_MULT="6"/><Series FREQ="A" GEO="VN" METHOD="Mean of months"><Obs TIME_PERIOD="2025" OBS_VALUE="3" NOTE="1"/></Series><Series FREQ="A" GEO="LA"><Obs TIME_PERIOD="2025" OBS_VALUE="3"/></Series></DataSet>'), [], lambda p: [(e.subject, str(e.data.value)) for e in p.events] == [("F:A.VN", "3E+6"), ("F:A.LA", "3E+3")]),  # type: ignore[union-attr]
+    ("SDMX-ML: measures told apart by the type of the observation", "sdmx", _structure_specific('<DataSet><Series FREQ="A" TIME_PERIOD="2025"><Obs xsi:type="x:BIRTHS" OBS_VALUE="3"/><Obs xsi:type="x:DEATHS" OBS_VALUE="4"/></Series></DataSet>', "DEMO"), [], lambda p: _keys(p) == ["F:A.BIRTHS", "F:A.DEATHS"]),
+    ("SDMX-ML: generic, millions said by a group; of version 2.0", "sdmx", '<GenericData><Header><KeyFamilyRef>F</KeyFamilyRef></Header><DataSet><Group><GroupKey><Value concept="GEO" value="VN"/></GroupKey><Attributes><Value concept="UNIT_MULT" value="6"/></Attributes></Group><Series><SeriesKey><Value concept="FREQ" value="A"/><Value concept="GEO" value="VN"/></SeriesKey><Obs><Time>2025</Time><ObsValue value="3"/></Obs></Series></DataSet></GenericData>', [], lambda p: (_keys(p), str(_first(p).value)) == (["F:A.VN"], "3E+6")),
+    ("SDMX-JSON: two measures, millions said by a group, a place that is none", "sdmx", SDMX_JSON, ["contradiction"], lambda p: [(e.subject, str(e.data.value)) for e in p.events] == [("DATA:A.VN", "3E+6"), ("DATA:A.LA", "4")]),  # type: ignore[union-attr]
     ("311 as Excel writes it: month first, no seconds", "open311", "Unique Key,Created Date,Closed Date,Agency,Complaint Type,Status,Latitude,Longitude\n1,3/14/2025 1:20,,DOT,Pothole,Open,21.59,105.84\n", [], lambda p: p.events[0].time.isoformat() == "2025-03-13T18:20:00+00:00"),
 ]  # fmt: skip
 
