@@ -120,7 +120,7 @@ class EdXml(Connector[EdXmlOptions]):
         if record.kind == "status":
             return [status.to_event(record.value, context)]
         if record.kind == "document":
-            return [document.to_event(record.value, context)]
+            return document.to_events(record.value, context)
         raise Skip("out_of_scope", f"this is neither a document nor a status message but {shown(record.kind)}", body=False)
 
 

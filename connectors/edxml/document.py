@@ -15,25 +15,27 @@ from ioc.events import Case, Event
 NEW, RECALL, UPDATE, REPLACE = "0", "1", "2", "3"
 
 
-def to_event(value: Mapping[str, Any], context: Context[Any]) -> Event:
-    """Return the event of a document message; raise `Skip`."""
+def to_events(value: Mapping[str, Any], context: Context[Any]) -> list[Event]:
+    """Return the events of a document message, one for each document it speaks of; raise `Skip`."""
     header, trace = part(value, "MessageHeader"), part(value, "TraceHeaderList")
     times = [at for item in parts(trace, "TraceHeader") if (at := moment(item, "Timestamp", context)) is not None]
     if not times:
         raise Skip("missing_time", "TraceHeader.Timestamp is missing", field="TraceHeaderList.TraceHeader.Timestamp", repair="send when the document was sent, yyyy/MM/dd HH:mm:ss")
-    kind = fields.text(part(trace, "Bussiness"), "BussinessDocType") or NEW
+    business = part(trace, "Bussiness")
+    kind = fields.text(business, "BussinessDocType") or NEW
     if kind not in (NEW, RECALL, UPDATE, REPLACE):
         raise Skip("unknown_code", f"BussinessDocType is {shown(kind)}; known are 0 to 3", field="TraceHeaderList.Bussiness.BussinessDocType")
     own = _document_id(header)
     ours, direction = _ours(header, context)
     if kind == NEW:
-        return context.event(own, max(times), _new(header, value, ours, direction, min(times), context))
-    old = document_of(part(header, "ResponseFor"))
-    if old is None:
+        return [context.event(own, max(times), _new(header, value, ours, direction, min(times), context))]
+    # What is meant is named in the header, or in the business part: one document, or all that are replaced.
+    named = [part(header, "ResponseFor"), {"DocumentId": business.get("DocumentId")}, *parts(part(business, "ReplacementInfoList"), "ReplacementInfo")]
+    old = list(dict.fromkeys(id_ for answer in named if (id_ := document_of(answer)) is not None))
+    if not old:
         raise missing_document()
-    if kind == RECALL:
-        return context.event(old, max(times), Case(status="closed", outcome="recalled", closed_at=max(times)))
-    return context.event(old, max(times), _changed(header, value, ours, direction, context))
+    case = Case(status="closed", outcome="recalled", closed_at=max(times)) if kind == RECALL else _changed(header, value, ours, direction, context)
+    return [context.event(id_, max(times), case) for id_ in old]
 
 
 def _new(header: Mapping[str, Any], value: Mapping[str, Any], ours: str, direction: str, sent: datetime, context: Context[Any]) -> Case:

@@ -9,7 +9,8 @@ from typing import Any
 
 from ioc.connect import Context, Document, FieldClass, Record, Skip, children, fields, local, unknown_layout
 
-ATTACHMENTS = re.compile(r"<((?:\w+:)?AttachmentEncoded)\b[^>]*>.*?</\1\s*>", re.DOTALL)
+# Attachments, and the links to them: some senders never declare the prefix xlink.
+ATTACHMENTS = re.compile(r"<((?:\w+:)?AttachmentEncoded)\b[^>]*>.*?</\1\s*>|\sxlink:\w+=(?:\"[^\"<>]*\"|'[^'<>]*')", re.DOTALL)
 
 FIELDS: dict[str, FieldClass] = {
     "id": "internal",  # of a listed message
@@ -28,6 +29,8 @@ FIELDS: dict[str, FieldClass] = {
     "TraceHeaderList.TraceHeader.OrganId": "internal",
     "TraceHeaderList.TraceHeader.Timestamp": "public",
     "TraceHeaderList.Bussiness.BussinessDocType": "public",
+    "TraceHeaderList.Bussiness.DocumentId": "public",
+    "TraceHeaderList.Bussiness.ReplacementInfoList.ReplacementInfo.DocumentId": "public",
     "Status.ResponseFor.DocumentId": "public",
     "Status.ResponseFor.OrganId": "internal",
     "Status.From.OrganId": "internal",
@@ -65,6 +68,9 @@ def _record(envelope: Any) -> Record:
             value[name] = children(element)
         elif name == "Signature" and (len(element) or (element.text or "").strip()):
             value["Signature"] = True
+    header = value.get("MessageHeader")
+    if isinstance(header, dict) and "StatusCode" in header and "TraceHeaderList" not in value:
+        return Record({"Status": header}, "status")  # a status message may say it all in its MessageHeader
     if "MessageHeader" in value:
         return Record(value, "document")
     return Record(value, "status" if "Status" in value else "")

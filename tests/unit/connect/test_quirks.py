@@ -33,6 +33,13 @@ EDXML = (
 )
 
 
+def _status(said: str) -> str:
+    return (
+        '<x:edXML xmlns:x="http://www.mic.gov.vn/TBT/QCVN_102_2016"><x:edXMLEnvelope><x:edXMLHeader><x:MessageHeader><x:From><x:OrganId>012.00.00.H55</x:OrganId></x:From>'
+        f"<x:ResponseFor><x:DocumentId>000.00.00.H55,2026/11/20,7/UBND-VP</x:DocumentId></x:ResponseFor>{said}</x:MessageHeader></x:edXMLHeader></x:edXMLEnvelope></x:edXML>"
+    )
+
+
 def _cap(status: str = "Actual", sent: str = "2026-11-20T08:00:00-00:00", area: str = "<polygon>21.5,105.7 21.7,105.7 21.7,105.9 21.5,105.7</polygon>") -> str:
     return (
         f'<alert xmlns="urn:oasis:names:tc:emergency:cap:1.1"><identifier>a1</identifier><sender>s@x.vn</sender><sent>{sent}</sent><status>{status}</status><msgType>Alert</msgType><scope>Public</scope>'
@@ -99,6 +106,9 @@ QUIRKS: list[tuple[str, str, Any, list[str], Holds]] = [
     ("CKAN: a refusal with its type", "ckan", {"success": False, "error": {"__type": "NotFound", "message": "Nguyễn Văn An"}}, ["source_error"], lambda p: "'NotFound'" in p.letters[0].message and "Nguyễn" not in p.letters[0].record),
     ("CKAN: a page of a proxy", "ckan", "<html><head><title>502 Bad Gateway</title></head></html>", ["html_page"], lambda p: "502" in p.letters[0].message),
     ("edXML: rubbish before the declaration, a day that is none", "edxml", "1212<?xml version='1.0'?>" + EDXML, [], lambda p: _first(p).status == "open"),
+    ("edXML: a status told in the header, without a Status of its own", "edxml", _status("<x:StatusCode>06</x:StatusCode><x:Timestamp>2026/11/20 09:00:00</x:Timestamp>"), [], lambda p: (_keys(p), _first(p).outcome) == (["000.00.00.H55,2026/11/20,7/UBND-VP"], "processed")),
+    ("edXML: replacements listed in the business part, links whose prefix nobody declared", "edxml", EDXML.replace("</x:TraceHeader>", "</x:TraceHeader><x:Bussiness><x:BussinessDocType>3</x:BussinessDocType><x:ReplacementInfoList><x:ReplacementInfo><x:DocumentId>a,2026/11/01,1/A</x:DocumentId></x:ReplacementInfo><x:ReplacementInfo><x:DocumentId>b,2026/11/01,2/B</x:DocumentId></x:ReplacementInfo></x:ReplacementInfoList></x:Bussiness>").replace("</x:edXMLEnvelope>", '<x:edXMLBody><x:Reference xlink:href="cid:1"/></x:edXMLBody></x:edXMLEnvelope>'), [], lambda p: _keys(p) == ["a,2026/11/01,1/A", "b,2026/11/01,2/B"]),
+    ("edXML: an update that names its document in the business part", "edxml", EDXML.replace("</x:TraceHeader>", "</x:TraceHeader><x:Bussiness><x:DocumentId>a,2026/11/01,1/A</x:DocumentId><x:BussinessDocType>2</x:BussinessDocType></x:Bussiness>"), [], lambda p: _keys(p) == ["a,2026/11/01,1/A"]),
     ("DVC: success as the number 0", "dossiers", {"error_code": 0, "hoSo": [DOSSIER]}, [], lambda p: _first(p).status == "open"),
     ("DVC: keys in capitals", "dossiers", {"ERROR_CODE": "00", "HOSO": [{key.upper(): value for key, value in DOSSIER.items()}]}, [], lambda p: _first(p).area == "05443"),
     ("DVC: an error of the portal", "dossiers", {"error_code": "100", "message": "AUTHEN_ERROR"}, ["source_error"], lambda p: "'100'" in p.letters[0].message),
