@@ -154,7 +154,9 @@ def _ended(value: Mapping[str, Any], sent: datetime, outcome: str, context: Cont
         if len(parts) >= 3:
             # An identifier may hold commas: the first part is the sender, the last the time.
             found.append(ended(subject_of(parts[0], ",".join(parts[1:-1]), parts[-1]), sent, outcome, context))
-    return found
+    # Some senders refer to the message itself: it does not end by being sent.
+    own = subject_of(str(value.get("sender")), str(value.get("identifier")), str(value.get("sent")))
+    return [event for event in found if event.subject != own]
 
 
 def _severity(block: Mapping[str, Any]) -> str:

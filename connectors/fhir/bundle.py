@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from connectors.fhir.resources import commune_code
 from ioc.connect import Context, Defect, Document, Record, Retriable, Skip, fields, rows, shown, unknown_layout
+
+_LAST = re.compile(r"[:/]([A-Za-z0-9\-.]{1,64})$")  # of urn:uuid:..., or of an address
 
 
 def split(document: Document, context: Context[Any]) -> list[Record]:
@@ -45,8 +48,17 @@ def _entries(bundle: Mapping[str, Any]) -> list[Record]:
         return []
     if not isinstance(entries, list):
         return [Record(entries, "Bundle", defect=Defect("wrong_type", f"Bundle.entry is {shown(entries)}, not a list", "entry"))]
+    entries = [_identified(entry) for entry in entries]
     references = {entry["fullUrl"]: _own_reference(entry) for entry in entries if isinstance(entry, dict) and isinstance(entry.get("fullUrl"), str)}
     return [_entry(entry, references) for entry in entries]
+
+
+def _identified(entry: Any) -> Any:
+    """Return the entry; a resource without an id of its own (of a document, of a transaction) is told by its fullUrl."""
+    resource, url = (entry.get("resource"), entry.get("fullUrl")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(resource, dict) or resource.get("id") or not isinstance(url, str) or not (found := _LAST.search(url)):
+        return entry
+    return {**entry, "resource": resource | {"id": found[1]}}
 
 
 def _own_reference(entry: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ from ioc.connect.declared.values import moment_of
 from ioc.events import Asset, AssetState, Event, Observation
 
 READ = ("station_information", "station_status", "vehicle_status", "free_bike_status")  # the last: its name before 3.0
-OTHERS = ("feeds", "versions", "datasets", "alerts", "plans", "regions", "vehicle_types", "geofencing_zones", "system_id")  # other files of the standard
+OTHERS = ("feeds", "versions", "datasets", "alerts", "plans", "regions", "vehicle_types", "geofencing_zones", "system_id", "rental_hours", "calendars")  # other files of the standard
 COUNTS = {  # field -> metric; a station's numbers
     "num_vehicles_available": "bikes.available", "num_bikes_available": "bikes.available", "num_vehicles_disabled": "bikes.disabled", "num_bikes_disabled": "bikes.disabled",
     "num_docks_available": "docks.available", "num_docks_disabled": "docks.disabled",

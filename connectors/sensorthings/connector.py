@@ -74,7 +74,7 @@ class SensorThings(Connector[SensorThingsOptions]):
             return [readings.index_event(record.value, context)]
         if record.kind == "state":
             return [readings.state_event(record.value, context)]
-        if record.kind in ("location", "feature", "sensor", "property", "multi_datastream"):
+        if record.kind in ("location", "past_location", "feature", "sensor", "property", "multi_datastream"):
             raise readings.left_out(record.kind)
         return readings.to_events(record, self._stream(record, context), context)
 

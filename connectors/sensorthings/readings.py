@@ -19,12 +19,13 @@ HOUR = timedelta(hours=1)
 _LINKED = re.compile(r"/(?:Multi)?Datastreams\('?([^')]+)'?\)")
 # What tells the kind of an entity: the first of these names that it has.
 _KINDS = {
-    "result": "observation", "unitOfMeasurement": "datastream", "unitOfMeasurements": "multi_datastream", "feature": "feature", "location": "location",
+    "result": "observation", "time": "past_location", "unitOfMeasurement": "datastream", "unitOfMeasurements": "multi_datastream", "feature": "feature", "location": "location",
     "metadata": "sensor", "definition": "property", "Locations": "thing", "Locations@iot.navigationLink": "thing", "properties": "thing", "Datastreams": "thing",
 }  # fmt: skip
+_HELD = {"Datastreams": ("datastream", "Thing"), "MultiDatastreams": ("multi_datastream", "Thing"), "Observations": ("observation", "Datastream")}  # list -> what it holds, and how that names its owner
 _LEFT_OUT = {
     "location": "a place without its Thing; Things are read with their Locations", "feature": "a feature of interest; the place of a Thing is read",
-    "sensor": "this describes an instrument", "property": "this describes what is observed", "multi_datastream": "a MultiDatastream; its Datastreams are read",
+    "past_location": "where a Thing was at some time; where it is now is read", "sensor": "this describes an instrument", "property": "this describes what is observed", "multi_datastream": "a MultiDatastream; its Datastreams are read",
 }  # fmt: skip
 
 
@@ -49,7 +50,20 @@ def split(document: Document) -> list[Record]:
             found += _rows(item, asked.group(1) if asked else "")
         else:
             kind = kind_of(item) if isinstance(item, dict) else "observation"
-            found.append(Record(item, kind or "observation", {"stream": asked.group(1)} if asked and kind == "observation" else {}))
+            found += _expanded(item, kind or "observation", {"stream": asked.group(1)} if asked and kind == "observation" else {})
+    return found
+
+
+def _expanded(item: Any, kind: str, hints: dict[str, Any]) -> list[Record]:
+    """Return an entity, and those it holds where they were asked for by $expand: a Thing's Datastreams, a Datastream's Observations."""
+    inside = {name: item[name] for name in _HELD if isinstance(item, dict) and isinstance(item.get(name), list)} if kind in ("thing", "datastream") else {}
+    if not inside:
+        return [Record(item, kind, hints)]
+    bare = {name: value for name, value in item.items() if name not in inside}
+    found = [Record(bare, kind, hints)]
+    for name, (inner, back) in _HELD.items():
+        for part in inside.get(name, ()):
+            found += _expanded(part | {back: bare} if isinstance(part, dict) and kind == back.lower() else part, inner, {})
     return found
 
 

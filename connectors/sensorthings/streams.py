@@ -69,7 +69,7 @@ def stream_of(value: Mapping[str, Any], context: Context[Any]) -> Stream:
     own = value.get("properties")
     alarms = tuple(float(own[name]) for name in ALARMS if isinstance(own, dict) and isinstance(own.get(name), int | float))
     where = place_of(thing, context) if isinstance(thing, dict) else (None, None, None, None)
-    return Stream(fields.identifier(thing, "@iot.id") if isinstance(thing, dict) else "", metric, unit, to, where[0], alarms if len(alarms) == len(ALARMS) else ())
+    return Stream(fields.identifier(thing, "@iot.id") if isinstance(thing, dict) else f"of-{fields.identifier(value, '@iot.id')}", metric, unit, to, where[0], alarms if len(alarms) == len(ALARMS) else ())
 
 
 def named_stream(name: str, context: Context[Any]) -> Stream | None:
@@ -91,7 +91,7 @@ def _unit(value: Mapping[str, Any]) -> str:
                 return units.normal(text.strip())
         except units.UnknownUnit:
             continue
-    raise Skip("unknown_unit", f"the unit {shown(written[1] or written[2] or '?')} is not known", field="unitOfMeasurement", repair="send its UCUM code as definition, for example ucum:ug/m3")
+    raise Skip("unknown_unit", f"the unit {shown(written[1] or written[2] or written[0])} is not known" if any(written) else "no unit is said", field="unitOfMeasurement", repair="send its UCUM code as definition, for example ucum:ug/m3")
 
 
 def place_of(thing: Mapping[str, Any], context: Context[Any]) -> tuple[str | None, float | None, float | None, str | None]:
