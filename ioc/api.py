@@ -180,12 +180,12 @@ def _health(app: FastAPI, parts: Parts) -> None:
 
     @app.get("/api/doubts", summary="Facts of the last week that are marked as doubtful, newest first")
     def doubts(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Response:
-        with parts.pool.connection(timeout=5) as conn:
+        with parts.pool.connection() as conn:
             return _json(status.doubts(conn, [feed.feed for feed in parts.config.feeds], parts.clock(), limit))
 
     @app.get("/api/dead-letters", summary="Dead letters by cause, newest first")
     def dead_letters(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
-        with parts.pool.connection(timeout=5) as conn:
+        with parts.pool.connection() as conn:
             return _json(status.dead_letter_causes(conn, limit))
 
 
@@ -280,13 +280,13 @@ def _kpis(app: FastAPI, parts: Parts) -> None:
 
     @app.get("/api/kpis/{kpi}/restatements", summary="How its published values changed: was, became, why; newest first")
     def restated(kpi: str) -> Response:
-        with parts.pool.connection(timeout=5) as conn:
+        with parts.pool.connection() as conn:
             return _json(ledger.restatements(conn, known(kpi), parts.clock()))
 
     @app.get("/api/kpis/{kpi}/notes", summary="What editors noted on it, the latest day first; names only for whoever is signed in")
     def noted(kpi: str, area: str = "") -> Response:
         parts.engine.codes(area or None)
-        with parts.pool.connection(timeout=5) as conn:
+        with parts.pool.connection() as conn:
             found = notes.notes(conn, known(kpi), area)
         named = rights.current().kind == "person"
         return _json([note if named else msgspec.structs.replace(note, author="", changed_by="") for note in found])

@@ -136,7 +136,7 @@ class Gate:
         query = {name: value for name, value in asked.query_params.items() if name != "token"}
 
         def write() -> None:
-            with self._parts.pool.connection(timeout=5) as conn:
+            with self._parts.pool.connection() as conn:
                 audit(conn, "export", asked.url.path, query, at=self._parts.clock())
 
         try:

@@ -35,6 +35,7 @@ from ioc.clock import Clock, system_clock
 from ioc.config import POLL_GRACE_S, Config
 from ioc.errors import Unavailable
 from ioc.events import BadEvent, DeadLetter, Event, decode, encode
+from ioc.store.pool import VIGILANT
 from ioc.store.services import Beat
 from ioc.store.writer import Fenced, Record, Result, Row, Writer, prepare
 
@@ -134,7 +135,7 @@ class Sink:
     def writer(self) -> Writer:
         """Return a writer on a live connection."""
         if self._writer is None or self._writer.conn.closed:
-            conn = psycopg.connect(self._config.database.dsn, connect_timeout=5, application_name="ioc-ingest")
+            conn = psycopg.connect(self._config.database.dsn, application_name="ioc-ingest", **VIGILANT)
             self._writer = Writer(conn, gap_s={feed.feed: feed.cadence_s + POLL_GRACE_S for feed in self._config.feeds})
         return self._writer
 

@@ -42,6 +42,7 @@ from ioc.kpi.tile import State as Freshness
 from ioc.stills import Still
 from ioc.store import status
 from ioc.store.migrate import Server, server
+from ioc.store.pool import VIGILANT
 from ioc.store.reader import Reader, snapshot
 from ioc.store.writer import CHANNEL
 
@@ -53,6 +54,7 @@ QUEUE = 4  # messages a slow viewer may be behind; then it gets a snapshot inste
 POINTS_EVERY_S = 2.0  # the map's points are many; they may be this old
 COURSE_EVERY_S = 60.0  # what lies before a tile's spark hardly changes: late events, and midnight
 RATE_WINDOW_S = 60.0
+AWAY_S = 5.0  # without an answer of the database screens show the age of what they have, whatever we are waiting for
 
 
 class FeedView(Struct, frozen=True):
@@ -250,6 +252,8 @@ class Hub:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._render_lock = threading.Lock()
+        self._turn = threading.RLock()  # one snapshot after the other
+        self._answered_at = time.monotonic()  # when the database last did
         self._listener: psycopg.Connection[Any] | None = None
         self._server: Server | None = None
         self._points_at = 0.0
@@ -296,6 +300,7 @@ class Hub:
         self._loop = loop
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._thread.start()
+        threading.Thread(target=self._watch, name="live-age", daemon=True).start()
 
     def stop(self) -> None:
         self._stop.set()
@@ -343,12 +348,18 @@ class Hub:
                     self._down = True
                 self._forget_listener()
                 changed = None
-                self._tick_without_database()
                 self._stop.wait(TICK_S)
             spent = time.monotonic() - started
             if spent < self._config.web.push_interval_s:
                 self._stop.wait(self._config.web.push_interval_s - spent)
         self._forget_listener()
+
+    def _watch(self) -> None:
+        """Let what is shown grow old while the database refuses, or says nothing at all."""
+        while not self._stop.wait(TICK_S):
+            with self._turn:
+                if time.monotonic() - self._answered_at > AWAY_S:
+                    self._tick_without_database()
 
     def _evaluate(self, changed: dict[str, list[str]] | None, due: datetime | None) -> datetime | None:
         """Bring the snapshot up to date with `changed`; return when time alone will change a number next."""
@@ -377,8 +388,10 @@ class Hub:
             places = self._points(reader, now) if self._points_dirty and time.monotonic() - self._points_at > POINTS_EVERY_S else old.points
             services = self._services(reader.conn, now)
             following = self._engine.next_change(reader, now) if moved or due is None else due
-        self.snapshot = Snapshot(old.seq + 1, now, tiles, areas, feeds, ticker, places, services, parts, courses, self._stills())
-        self._show()
+        with self._turn:
+            self._answered_at = time.monotonic()
+            self.snapshot = Snapshot(self.snapshot.seq + 1, now, tiles, areas, feeds, ticker, places, services, parts, courses, self._stills())
+            self._show()
         return following
 
     def _parts(self, reader: Reader, watched: list[View], changed: set[str], now: datetime) -> dict[str, dict[str, Tile]]:
@@ -488,7 +501,7 @@ class Hub:
     def _listen(self, timeout_s: float) -> dict[str, list[str]]:
         """Return what changed (feed -> kinds and metrics) within `timeout_s`; returns at the first notice."""
         if self._listener is None:
-            self._listener = psycopg.connect(self._config.database.dsn, autocommit=True, connect_timeout=5, application_name="ioc-live")
+            self._listener = psycopg.connect(self._config.database.dsn, autocommit=True, application_name="ioc-live", **VIGILANT)
             self._listener.execute(f"LISTEN {CHANNEL}")
             return {feed.feed: [] for feed in self._config.feeds}  # whatever came before we listened
         changed: dict[str, set[str]] = {}

@@ -5,13 +5,16 @@
 
   const SILENCE_MS = 4000; // the server says something every 2 s; twice that is a cut link
   const CLOSED_MS = 1500; // a closed link that is not back after this is worth a banner
-  const RETRY_MS = { first: 500, most: 5000, denied: 30000 };
+  const RETRY_MS = { first: 500, most: 4000, denied: 30000 };
+  const ANSWER_MS = 3000; // a server that is there answers within this
+  const DOOR = document.currentScript.src; // what is asked for to see whether it is
   const DENIED = 4403; // close code: this screen has no token, or it was revoked
 
   let socket = null;
   let view = null;
   let retry = RETRY_MS.first;
   let timer = null;
+  let knocks = 0;
   let heard = performance.now(); // when the server last said something; this clock never jumps, whatever is done to the machine's
   let base = Date.now() - performance.now(); // the server's time when this page began, ms; the machine's until it says so
   let closedAt = null;
@@ -36,12 +39,14 @@
     }
     view = page.dataset.view;
     clearTimeout(timer);
+    knocks += 1;
     const scheme = location.protocol === "https:" ? "wss://" : "ws://";
     const token = new URLSearchParams(location.search).get("token");
     const past = page.dataset.at !== undefined; // this page looks back: it asks for what it shows
     const asked = "/live?view=" + encodeURIComponent(view) + (token ? "&token=" + encodeURIComponent(token) : "") + (past ? "&at=" + encodeURIComponent(page.dataset.at) : "");
     const mine = new WebSocket(scheme + location.host + asked);
     socket = mine;
+    timer = setTimeout(() => mine.readyState === WebSocket.CONNECTING && mine.close(), 2 * ANSWER_MS);
     if (past) mine.onopen = () => window.ioc_past.opened((text) => mine === socket && mine.send(text));
     mine.onmessage = (event) => {
       if (mine === socket) receive(JSON.parse(event.data), past);
@@ -69,8 +74,23 @@
 
   function again() {
     const wait = denied ? RETRY_MS.denied : retry;
-    timer = setTimeout(connect, wait * (0.7 + 0.6 * Math.random()));
+    timer = setTimeout(knock, wait * (0.7 + 0.6 * Math.random()));
     retry = Math.min(retry * 2, RETRY_MS.most);
+  }
+
+  // After some websockets that failed Chromium lets each new one wait up to 5 s; a plain request it does not. So ask
+  // whether the server is there before a websocket is made.
+  async function knock() {
+    const mine = (knocks += 1);
+    let there = true;
+    try {
+      await fetch(DOOR, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+    } catch {
+      there = false;
+    }
+    if (mine !== knocks) return; // another page is shown by now
+    if (there) connect();
+    else again();
   }
 
   function drop() {

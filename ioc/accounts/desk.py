@@ -45,7 +45,7 @@ class FrontDesk:
     @contextmanager
     def _own_steps(self) -> Iterator[psycopg.Connection[Any]]:
         """A connection on which every step stays, whatever comes after: a failed try is counted and written down."""
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             conn.autocommit = True
             try:
                 yield conn
@@ -65,15 +65,15 @@ class FrontDesk:
             return self._begin(conn, found, now, device, address, agent)
 
     def sign_out(self, session: Session, who: Identity) -> None:
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             sessions.end(conn, session, self._clock(), who)
 
     def sign_out_everywhere(self, who: Identity) -> int:
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             return sessions.end_all(conn, who.name, self._clock(), who)
 
     def sessions(self, name: str) -> list[dict[str, Any]]:
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             return sessions.of(conn, name)
 
     def change_password(self, who: Identity, old: str, new: str, *, device: str, agent: str) -> Arrival:
@@ -90,13 +90,13 @@ class FrontDesk:
     # -- links -----------------------------------------------------------------------------------------------------
 
     def invited(self, key: str) -> people.Invite | None:
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             return people.invited(conn, key, self._clock())
 
     def redeem(self, key: str, name: str, password: str, *, device: str, address: str, agent: str) -> Arrival:
         """Use a one-time link up and come in."""
         now = self._clock()
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             owner, role = people.redeem(conn, key, password, now, name=name, address=address)
             login.welcome(conn, owner, role, "link", now, address)
             return self._begin(conn, owner, now, device, address, agent)
@@ -107,7 +107,7 @@ class FrontDesk:
         """Return the provider's address and the state for the browser's cookie."""
         if self.provider is None:
             raise UserError("no OpenID provider is configured (web.oidc)")
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             return self.provider.start(conn, after, redirect_uri, self._clock())
 
     def oidc_finish(self, query: dict[str, str], state: str, redirect_uri: str, *, device: str, address: str, agent: str) -> Arrival:
@@ -127,37 +127,37 @@ class FrontDesk:
     # -- administration --------------------------------------------------------------------------------------------
 
     def accounts(self) -> list[dict[str, Any]]:
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             return people.accounts(conn)
 
     def create(self, name: str, role: str, title: str) -> tuple[str, str]:
         """Make an account; return its name and the key of its one-time link."""
         now = self._clock()
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             made = people.create(conn, name, role, now, title=title)
             return made, people.invite(conn, made, now)
 
     def invite(self, name: str) -> str:
         """Return the key of a new one-time link."""
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             return people.invite(conn, name, self._clock())
 
     def set_role(self, name: str, role: str) -> None:
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             people.set_role(conn, name, role, self._clock())
 
     def disable(self, name: str) -> None:
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             people.disable(conn, name, self._clock())
 
     def enable(self, name: str) -> None:
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             people.enable(conn, name, self._clock())
 
     def log(self, *, before: int | None, action: str, actor: str, limit: int = 100) -> list[dict[str, Any]]:
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             return auditlog.entries(conn, before=before, action=action, actor=actor, limit=limit)
 
     def log_verdict(self) -> auditlog.Verdict:
-        with self._pool.connection(timeout=5) as conn:
+        with self._pool.connection() as conn:
             return auditlog.verify(conn)

@@ -39,14 +39,14 @@ def add(app: FastAPI, config: Config, areas: Areas, pool: ConnectionPool[psycopg
     """Put the page on the application."""
 
     def shown(lang: str, status: int = 200, typed: Mapping[str, str] | None = None, problem: str = "", done: str = "") -> Response:
-        with pool.connection(timeout=5) as conn:
+        with pool.connection() as conn:
             rows = entries(conn)
         text = page.page(lang, figures=_figures(config), rows=rows, who=rights.current().name, now=clock(), typed=typed or {}, problem=problem, done=done)
         return HTMLResponse(text, status)
 
     def decided(number: int, what: str, form: Mapping[str, str]) -> str:
         """Approve or reject; return the word of what was done."""
-        with pool.connection(timeout=5) as conn:
+        with pool.connection() as conn:
             if what == "reject":
                 reject(conn, number, rights.current(), form.get("reason", ""), clock())
                 return "rejected"
@@ -60,7 +60,7 @@ def add(app: FastAPI, config: Config, areas: Areas, pool: ConnectionPool[psycopg
 
     def entered(form: Mapping[str, str]) -> None:
         feed, _, figure = form.get("figure", "").partition("|")
-        with pool.connection(timeout=5) as conn:
+        with pool.connection() as conn:
             enter(conn, config, areas, rights.current(), feed=feed, figure=figure, **{name: form.get(name, "") for name in _TYPED}, at=clock())
 
     def why(lang: str, exc: UserError) -> str:

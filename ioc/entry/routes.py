@@ -41,17 +41,17 @@ def add(app: FastAPI, config: Config, areas: Areas, pool: ConnectionPool[psycopg
     """Put the addresses on the application."""
     @app.get("/api/entries", summary="Typed figures, newest first")
     def listed(status: Literal["waiting", "approved", "published", "rejected"] | None = None) -> list[Row]:
-        with pool.connection(timeout=5) as conn:
+        with pool.connection() as conn:
             return entries(conn, status)
 
     @app.post("/api/entries", status_code=201, summary="Enter a figure, for somebody else to approve")
     def entered(typed: Typed) -> Row:
-        with pool.connection(timeout=5) as conn:
+        with pool.connection() as conn:
             return enter(conn, config, areas, rights.current(), **typed.model_dump(), at=clock())
 
     @app.post("/api/entries/{number}/approve", summary="Approve another one's figure, and publish it")
     def approved(number: int) -> Row:
-        with pool.connection(timeout=5) as conn:
+        with pool.connection() as conn:
             row = approve(conn, number, rights.current(), clock())
             conn.commit()  # approved it stays, whether or not the broker is there
             publish(conn, publisher, clock())
@@ -59,5 +59,5 @@ def add(app: FastAPI, config: Config, areas: Areas, pool: ConnectionPool[psycopg
 
     @app.post("/api/entries/{number}/reject", summary="Reject a figure, with the reason")
     def rejected(number: int, reason: Reason) -> Row:
-        with pool.connection(timeout=5) as conn:
+        with pool.connection() as conn:
             return reject(conn, number, rights.current(), reason.reason, clock())

@@ -107,7 +107,7 @@ class Desk:
 
     def _write(self, work: Callable[[psycopg.Connection[Any], datetime], T]) -> T:
         try:
-            with self._pool.connection(timeout=5) as conn:
+            with self._pool.connection() as conn:
                 return work(conn, self.engine.clock())
         except (psycopg.OperationalError, PoolTimeout) as exc:
             raise Unavailable(f"the database is away: {exc}") from exc

@@ -36,7 +36,7 @@ class Cursors:
 
     def _run(self, statement: str, params: tuple[Any, ...] | dict[str, Any]) -> tuple[Any, ...] | None:
         try:
-            with self._pool.connection(timeout=5) as conn:
+            with self._pool.connection() as conn:
                 cur = conn.execute(statement.encode(), params)
                 return cur.fetchone() if cur.description else None
         except (psycopg.OperationalError, PoolTimeout) as exc:

@@ -11,6 +11,7 @@ import psycopg
 import structlog
 
 from ioc.clock import Clock
+from ioc.store.pool import VIGILANT
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,7 @@ class Beat:
         self._last = time.monotonic()
         try:
             if self._conn is None or self._conn.closed:
-                self._conn = psycopg.connect(self._dsn, autocommit=True, connect_timeout=2, application_name=f"ioc-{self._name}")
+                self._conn = psycopg.connect(self._dsn, autocommit=True, application_name=f"ioc-{self._name}", **VIGILANT | {"connect_timeout": 2})
             self._conn.execute(_BEAT, (self._name, self._instance, self._started, self._clock(), json.dumps(info)))
         except psycopg.Error as exc:
             log.debug("no sign of life written", reason=str(exc))

@@ -22,7 +22,7 @@ ARGS = [
 ]  # fmt: skip
 
 # A cut link, a refused map and a refused form are what some tests are about; the browser says so in its own words.
-EXPECTED = ("Failed to create WebGL context", "WebSocket connection to", "GPU stall due to ReadPixels", "a status of 409")
+EXPECTED = ("Failed to create WebGL context", "WebSocket connection to", "Failed to load resource: net::ERR_CONNECTION_", "GPU stall due to ReadPixels", "a status of 409")
 
 # How long something may take is not what a test says: a busy machine draws late.
 expect.set_options(timeout=40_000)
