@@ -46,6 +46,7 @@ ID_CHECK_S = 5.0  # how often the topics' ids are looked at: a memory-only broke
 MAX_RECORD_CHARS = 65_536  # of a dead letter's bytes that are kept
 BEAT_S = 5.0
 POLL_MS = 1_000  # at most, where there is nothing to read; a poll returns with the first record
+EMBEDDED_WAIT_MS = 100  # Tansu does not wake a waiting fetch: this is its delay, and asking more often costs both a fifth of a core
 METADATA_MS = 10_000  # how soon a topic that was made is seen
 # A rebalance that lasts longer is one the client forgot: kafka-python (3.0) joins anew because of a new topic, gives the join
 # up to the end of the poll, and then takes the topic for joined: it never asks for the outcome, and neither beats nor reads.
@@ -252,7 +253,7 @@ class Ingest:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=cfg.ingest.batch,
-            fetch_max_wait_ms=20 if cfg.broker.kind == "embedded" else cfg.ingest.linger_ms,  # Tansu does not wake a waiting fetch
+            fetch_max_wait_ms=EMBEDDED_WAIT_MS if cfg.broker.kind == "embedded" else cfg.ingest.linger_ms,
             fetch_min_bytes=1,
             max_partition_fetch_bytes=4_194_304,
             session_timeout_ms=6_000,
