@@ -186,12 +186,21 @@ def _middle(blocks: list[dict[str, Any]]) -> tuple[float | None, float | None]:
     if not points:
         return None, None
     lats, lons = [lat for lat, _ in points], [lon for _, lon in points]
-    return (min(lats) + max(lats)) / 2, (min(lons) + max(lons)) / 2
+    if _crosses(points):
+        lons = [lon + 360 if lon < 0 else lon for lon in lons]
+    lon = (min(lons) + max(lons)) / 2
+    return (min(lats) + max(lats)) / 2, lon - 360 if lon > 180 else lon
+
+
+def _crosses(points: list[tuple[float, float]]) -> bool:
+    """Do these places lie on both sides of the 180th meridian?"""
+    lons = [lon for _, lon in points]
+    return max(lons) - min(lons) > 180
 
 
 def _shape(blocks: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the area of all polygons and circles; a circle without a usable radius is only a place."""
-    parts = [_circle(text) if name == "circle" else outline.polygon(_points(text, name)) for name, text in _outlines(blocks)]
+    """Return the area of all polygons and circles; a circle without a usable radius is only a place, and so is a polygon across the 180th meridian."""
+    parts = [_circle(text) if name == "circle" else None if _crosses(points := _points(text, name)) else outline.polygon(points) for name, text in _outlines(blocks)]
     return outline.together(part for part in parts if part is not None)
 
 
@@ -218,10 +227,15 @@ def _texts(found: Any) -> list[str]:
     return [text for text in (found if isinstance(found, list) else [found]) if isinstance(text, str)]
 
 
+def _wrapped(lon: float) -> float:
+    """Return a longitude counted on beyond the 180th meridian (-180.4, 190) as it is written on this side of it."""
+    return lon - 360 if 180 < lon <= 360 else lon + 360 if -360 <= lon < -180 else lon
+
+
 def _points(text: str, name: str) -> list[tuple[float, float]]:
     pairs = _WHITE.split(text.strip())[: 1 if name == "circle" else None]
     try:
-        points = [(float(lat), float(lon)) for lat, lon in (pair.split(",")[:2] for pair in pairs)]
+        points = [(float(lat), _wrapped(float(lon))) for lat, lon in (pair.split(",")[:2] for pair in pairs)]
     except ValueError as exc:
         raise Skip("bad_place", f"{name} is not pairs of latitude,longitude", field=f"info.area.{name}", repair="write lat,lon lat,lon ... (WGS 84), the first pair again at the end") from exc
     if any(not (-90 <= lat <= 90 and -180 <= lon <= 180) for lat, lon in points):

@@ -47,6 +47,7 @@ class Cap(Connector[CapOptions]):
     version = "1"
     options = CapOptions
     fields = alert.FIELDS
+    largest = 4_000_000  # outlines of coasts; an outline that is told has at most MAX_SHAPE corners
     exempt = {"deletions": "CAP never deletes: a warning is cancelled, replaced, expires, or leaves the index; each closes it"}  # noqa: RUF012
 
     def poll(self, context: Context[Any]) -> Iterator[Page]:

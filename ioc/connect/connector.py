@@ -195,6 +195,7 @@ class Connector(ABC, Generic[O_co]):
     cut: re.Pattern[str] | None = None  # what is thrown away before a document is parsed
     exempt: Mapping[str, str] = MappingProxyType({})  # a rule of `ioc connector grade` that cannot be kept -> why (ioc/connect/grade.py)
     sense: Mapping[str, Sense] = MappingProxyType({})  # metric -> what is sensible for it
+    largest: int = MAX_RECORD_BYTES  # bytes of a record; more is a dead letter
     contradictions: bool = True  # two contents of one thing at one time on one page: the second is refused
 
     @abstractmethod
@@ -220,20 +221,20 @@ class Connector(ABC, Generic[O_co]):
     def read(self, document: Document, context: Context[Any]) -> list[Record]:
         """Return the records of a document, those that cannot be used marked with their defect."""
         records = self.split(document, context)
-        if document.not_numbers or document.size > MAX_RECORD_BYTES:
+        if document.not_numbers or document.size > self.largest:
             for record in records:
-                record.defect = record.defect or _defect(record.value, document)
+                record.defect = record.defect or _defect(record.value, document, self.largest)
         return records
 
 
-def _defect(value: Any, document: Document) -> Defect | None:
+def _defect(value: Any, document: Document, largest: int) -> Defect | None:
     if document.not_numbers and _holds_nan(value):
         return Defect("not_a_number", "the record holds NaN or Infinity, which is no JSON number", repair="send null when nothing was measured")
     if document.kind == "xml" and not isinstance(value, dict):
         return None  # the XML parser has limits of its own
     size = _size(value)
-    if size > MAX_RECORD_BYTES:
-        return Defect("too_large", f"the record has {size} bytes; at most {MAX_RECORD_BYTES}", repair="send short fields, without attachments")
+    if size > largest:
+        return Defect("too_large", f"the record has {size} bytes; at most {largest}", repair="send short fields, without attachments")
     return None
 
 

@@ -99,7 +99,12 @@ QUIRKS: list[tuple[str, str, Any, list[str], Holds]] = [
     ("CAP: UTC written -00:00, version 1.1, latitude first", "cap", _cap(), [], lambda p: _first(p).status == "open" and _first(p).area == "05455"),
     ("CAP: a Z that the standard forbids", "cap", _cap(sent="2026-11-20T08:00:00Z"), [], lambda p: _first(p).status == "open"),
     ("CAP: a circle", "cap", _cap(area="<circle>21.59,105.84 12</circle>"), [], lambda p: _first(p).area == "05443"),
+    ("CAP: an area across the 180th meridian", "cap", _cap(area="<polygon>60,178 60,-178 62,-178 62,178 60,178</polygon>"), [], lambda p: (_first(p).lat, abs(_first(p).lon), _first(p).shape) == (61.0, 180.0, None)),
+    ("CAP: an area that counts on beyond the 180th meridian", "cap", _cap(area="<polygon>60,-179 60,-181 62,-181 62,-179 60,-179</polygon>"), [], lambda p: (_first(p).lat, abs(_first(p).lon), _first(p).shape) == (61.0, 180.0, None)),
+    ("CAP: a warning of more than a megabyte", "cap", _cap(area="<polygon>21.5,105.7 21.7,105.7 21.7,105.9 21.5,105.7</polygon>" * 20_000), [], lambda p: _first(p).area == "05455"),
+    ("CAP: a warning of more than four megabytes", "cap", _cap(area="<polygon>21.5,105.7 21.7,105.7 21.7,105.9 21.5,105.7</polygon>" * 100_000), ["too_large"], lambda p: not p.events),
     ("CAP: a message that refers to itself", "cap", _cap().replace("<scope>", "<references>s@x.vn,a1,2026-11-20T08:00:00-00:00</references><scope>").replace(">Alert<", ">Update<"), [], lambda p: [e.data.status for e in p.events] == ["open"]),  # type: ignore[union-attr]
+    ("CAP: places that are not on Earth", "cap", _cap(area="<polygon>105.7,21.5 105.7,21.7 105.9,21.7 105.7,21.5</polygon>"), ["out_of_range"], lambda p: "not on Earth" in p.letters[0].message),
     ("CAP: an exercise is never in force", "cap", _cap("Exercise"), [], lambda p: (_first(p).status, _first(p).opened_at) == ("closed", None)),
     ("CAP: a draft is never in force", "cap", _cap("Draft"), [], lambda p: (_first(p).status, _first(p).opened_at) == ("closed", None)),
     ("CAP: an entry that says there is nothing", "cap", '<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>x</id><title>There are no active watches, warnings or advisories</title><link href="https://x/"/></entry></feed>', [], lambda p: p.records == 0),
