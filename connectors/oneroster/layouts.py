@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ioc.connect import Document, Record, rows, unknown_layout
+from ioc.connect import Document, Record, rows, source_error, unknown_layout
 
-PERSONS = frozenset({"users", "demographics", "relationships", "roles"})
+PERSONS = frozenset({"users", "demographics", "relationships", "roles", "results", "userProfiles", "userResources"})
+LEFT_OUT = frozenset({"courses", "lineItems", "categories", "resources", "classResources", "courseResources", "scoreScales", "assessments", "manifest"})
 # Keys of REST answers, plural and single -> kind.
 _KEYS = {
     "orgs": "orgs", "org": "orgs", "schools": "orgs",
@@ -17,6 +18,9 @@ _KEYS = {
     "users": "users", "user": "users", "students": "users", "student": "users", "teachers": "users", "teacher": "users",
     "demographics": "demographics",
     "courses": "courses", "course": "courses",
+    "results": "results", "result": "results", "assessmentResults": "results",
+    "lineItems": "lineItems", "lineItem": "lineItems", "categories": "categories", "category": "categories", "scoreScales": "scoreScales", "scoreScale": "scoreScales",
+    "assessmentLineItems": "assessments", "assessmentLineItem": "assessments", "resources": "resources", "resource": "resources",
 }  # fmt: skip
 # (columns that must be there, kind); the first match counts, so what is about persons comes first.
 _HEADERS = (
@@ -25,12 +29,22 @@ _HEADERS = (
     ({"givenName"}, "users"),
     ({"birthDate"}, "demographics"),
     ({"relationshipRole"}, "relationships"),
+    ({"studentSourcedId"}, "results"),
+    ({"userSourcedId", "resourceSourcedId"}, "userResources"),
+    ({"profileId", "userSourcedId"}, "userProfiles"),
+    ({"classSourcedId", "resourceSourcedId"}, "classResources"),
+    ({"courseSourcedId", "resourceSourcedId"}, "courseResources"),
+    ({"vendorResourceId"}, "resources"),
+    ({"assignDate", "dueDate"}, "lineItems"),
+    ({"assessmentType"}, "assessments"),
+    ({"propertyName", "value"}, "manifest"),
     ({"classSourcedId", "userSourcedId", "role"}, "enrollments"),
     ({"userSourcedId", "orgSourcedId", "role"}, "roles"),
     ({"sourcedId", "title", "startDate", "endDate"}, "academicSessions"),
     ({"sourcedId", "title", "courseSourcedId"}, "classes"),
     ({"sourcedId", "title", "schoolYearSourcedId"}, "courses"),
     ({"sourcedId", "name", "type"}, "orgs"),
+    ({"sourcedId", "title", "scoreScaleValue"}, "scoreScales"),
 )
 COLUMNS = (
     "school_id", "date", "enrolled", "present", "absent_excused", "absent_unexcused", "late", "sourcedId", "status", "dateLastModified", "name", "title",
@@ -48,6 +62,13 @@ def split(document: Document) -> list[Record]:
             if key in value and isinstance(value[key], list | dict):
                 inner = value[key]
                 return [Record(item, kind) for item in (inner if isinstance(inner, list) else [inner])]
+        said = value.get("statusInfoSet", value)
+        said = said[0] if isinstance(said, list) and said else said
+        if isinstance(said, dict) and said.get("imsx_codeMajor") == "failure":
+            minor = said.get("imsx_CodeMinor") or said.get("imsx_codeMinor")
+            fields = minor.get("imsx_codeMinorField") if isinstance(minor, dict) else None
+            first = fields[0] if isinstance(fields, list) and fields and isinstance(fields[0], dict) else {}
+            raise source_error(document, first.get("imsx_codeMinorFieldValue") or said.get("imsx_severity"))
     raise unknown_layout(document, "a OneRoster answer or an attendance table", COLUMNS)
 
 
@@ -56,6 +77,8 @@ def _split_csv(document: Document) -> list[Record]:
     for needed, kind in _HEADERS:
         if needed <= header:
             return rows(document, kind)
+    if header in ({"sourcedId", "status", "dateLastModified", "title"}, {"sourcedId", "status", "dateLastModified", "title", "weight"}):
+        return rows(document, "categories")
     raise unknown_layout(document, "a OneRoster or attendance table (its header is none we know)", COLUMNS)
 
 

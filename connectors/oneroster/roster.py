@@ -6,13 +6,14 @@ is a digest of the enrolment's own id.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from connectors.oneroster.layouts import PERSONS, reference
+from connectors.oneroster.layouts import LEFT_OUT, PERSONS, reference
 from ioc.connect import Context, FieldClass, Record, Skip, fields, shown
 from ioc.events import Asset, AssetState, Case, Event, event_id
 
@@ -40,6 +41,7 @@ FIELDS: dict[str, FieldClass] = {
     "email": "personal",
     "phone": "personal",
 }
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _STATES: dict[str, AssetState] = {"active": "ok", "inactive": "retired"}
 
 
@@ -50,9 +52,9 @@ def to_events(record: Record, context: Context[Any]) -> list[Event]:
     value = record.value
     if not isinstance(value, dict):
         raise Skip("wrong_type", f"a record is an object, not {shown(value)}", repair="send records as objects")
-    if record.kind == "courses":
-        raise Skip("out_of_scope", "courses are not read", repair="leave this list out")
-    time = fields.moment(value.get("dateLastModified"), "dateLastModified")
+    if record.kind in LEFT_OUT:
+        raise Skip("out_of_scope", f"the list {record.kind} is not read", repair="leave this list out")
+    time = _changed(record, context)
     # A source that does not say when a record changed: it is so as we see it.
     seen = time or record.hints.get("modified") or context.now
     if record.kind == "enrollments":
@@ -61,6 +63,14 @@ def to_events(record: Record, context: Context[Any]) -> list[Event]:
     if _status(value) == "tobedeleted":
         return [context.event(subject, seen, Asset(deleted=True))]
     return [context.event(subject, seen, _asset(record.kind, value, subject, context))]
+
+
+def _changed(record: Record, context: Context[Any]) -> datetime | None:
+    """Return dateLastModified: a time with its zone; in files of 1.0 only a day."""
+    text = fields.text(record.value, "dateLastModified")
+    if text is not None and "line" in record.hints and _DAY.fullmatch(text):
+        return fields.start_of(fields.day(text, "dateLastModified"), context.zone)
+    return fields.moment(text, "dateLastModified")
 
 
 def _asset(kind: str, value: Mapping[str, Any], subject: str, context: Context[Any]) -> Asset:
