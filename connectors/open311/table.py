@@ -1,8 +1,8 @@
-"""A 311 export as CSV, in the layout New York City publishes: one row a request, local times, month first."""
+"""A 311 export as CSV: one row a request, local times, month first. Columns are called as New York City calls them, or otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -15,9 +15,23 @@ if TYPE_CHECKING:
     from connectors.open311.connector import Open311
 
 COLUMNS = ("Unique Key", "Created Date", "Closed Date", "Agency", "Complaint Type", "Status", "Due Date", "Resolution Action Updated Date", "Latitude", "Longitude")
+# What else exports call these columns; compared in small letters, with blanks for underscores.
+CALLED = {
+    "Unique Key": ("sr number", "case enquiry id", "case id", "caseid", "service request id", "service request number"),
+    "Created Date": ("open dt", "opened", "open date", "creation date", "requested datetime"),
+    "Closed Date": ("closed dt", "closed", "completion date"),
+    "Agency": ("owner department", "department", "responsible agency", "agency responsible"),
+    "Complaint Type": ("sr type", "type", "category", "service name", "service request type"),
+    "Status": ("case status",),
+    "Due Date": ("sla target dt", "target dt", "expected datetime"),
+    "Resolution Action Updated Date": ("last modified date", "updated", "updated date", "updated datetime"),
+    "Latitude": ("lat",),
+    "Longitude": ("long", "lng"),
+}
 NEEDED = ("Unique Key", "Created Date", "Status")
 REMEMBERED = 20_000
 _OPEN = frozenset({"open", "in progress", "assigned", "pending", "started", "unspecified"})
+_CLOSED = {"closed": "resolved", "completed": "resolved", "resolved": "resolved", "canceled": "cancelled", "cancelled": "cancelled", "completed - dup": "duplicate", "open - dup": "duplicate"}
 _FORMS = ("%m/%d/%Y %H:%M", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")
 
 
@@ -45,9 +59,20 @@ def poll(connector: Open311, context: Context[Any]) -> Iterator[Page]:
 
 def split(document: Document) -> list[Record]:
     """Return the rows, recognised by their header."""
-    if not all(name in document.header for name in NEEDED):
-        raise unknown_layout(document, f"a 311 export (no column {next(n for n in NEEDED if n not in document.header)!r})", COLUMNS)
-    return rows(document, "csv")
+    names = _names(document.header)
+    if missing := [name for name in NEEDED if name not in names.values()]:
+        raise unknown_layout(document, f"a 311 export (no column {missing[0]!r})", COLUMNS)
+    found = rows(document, "csv")
+    for record in found:
+        if record.defect is None:
+            record.value = {names.get(name, name): cell for name, cell in record.value.items()}
+    return found
+
+
+def _names(header: Sequence[str]) -> dict[str, str]:
+    """Return column -> what it is called here; of several columns that could be the same thing the first name in `CALLED` counts."""
+    plain = {name.strip().lower().replace("_", " "): name for name in reversed(header)}
+    return {plain[said]: name for name in COLUMNS for said in [next((s for s in (name.lower(), *CALLED[name]) if s in plain), "")] if said}
 
 
 def to_events(record: Record, context: Context[Any]) -> list[Event]:
@@ -60,9 +85,9 @@ def to_events(record: Record, context: Context[Any]) -> list[Event]:
         raise Skip("missing_time", "Created Date is empty", field="Created Date", repair="export the rows with their dates")
     closed_at, touched = _time(row, "Closed Date", zone), _time(row, "Resolution Action Updated Date", zone)
     status = (fields.text(row, "Status") or "").lower()
-    if status != "closed" and status not in _OPEN:
-        raise Skip("unknown_status", f"Status is {shown(row.get('Status'))}", field="Status", repair="known are Closed, " + ", ".join(sorted(s.title() for s in _OPEN)))
-    closed = status == "closed"
+    if status not in _CLOSED and status not in _OPEN:
+        raise Skip("unknown_status", f"Status is {shown(row.get('Status'))}", field="Status", repair="known are " + ", ".join(sorted(s.title() for s in (*_CLOSED, *_OPEN))))
+    closed = status in _CLOSED
     place = context.place(fields.number(row, "Latitude"), fields.number(row, "Longitude"))
     doubts = [place.doubt] if place.doubt else []
     if closed_at is not None and closed_at < opened:
@@ -73,7 +98,7 @@ def to_events(record: Record, context: Context[Any]) -> list[Event]:
     case = Case(
         status="closed" if closed else "open",
         native_status=fields.text(row, "Status"),
-        outcome="resolved" if closed else None,
+        outcome=_CLOSED.get(status),
         category=fields.text(row, "Complaint Type"),
         title=fields.text(row, "Complaint Type"),
         area=place.area,
