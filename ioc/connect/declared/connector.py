@@ -183,6 +183,8 @@ class Declared(Connector[NoOptions]):
         found = values.pick(document.value, where) if where else document.value
         if isinstance(found, dict) and not where:
             return [Record(found)]
+        if found is None and "." not in where and _says_none(document.value, where):
+            return []
         if not isinstance(found, list):
             raise unknown_layout(document, f"a list at {where!r}" if where else "a list")
         return [Record(item) for item in found]
@@ -373,3 +375,10 @@ def load(file: Path) -> Declared:
     except ValidationError as exc:
         problems = [f"line {line_of(text, error['loc'])}: {'.'.join(map(str, error['loc'])) or 'connector'}: {error['msg'].removeprefix('Value error, ')}" for error in exc.errors()]
         raise UserError(f"{file}: " + "; ".join(problems)) from exc
+
+
+def _says_none(value: Any, where: str) -> bool:
+    """Is there a null where the list should be? Some write so that they have nothing; what is not there at all is another document."""
+    if isinstance(value, list):
+        return where.isdigit() and int(where) < len(value)
+    return isinstance(value, dict) and where in value

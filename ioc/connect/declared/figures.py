@@ -32,7 +32,7 @@ _YEAR = re.compile(r"(?:năm\s*)?(\d{4})", re.IGNORECASE)
 _PART = re.compile(r"(\d{1,2}) tháng (?:đầu )?(?:năm )?(\d{4})", re.IGNORECASE)
 _QUARTER = re.compile(r"(?:(\d{4})-?q([1-4])|(?:q|quý\s*)([1-4]|i{1,3}|iv)\s*[/ -]\s*(?:năm\s*)?(\d{4}))", re.IGNORECASE)
 _WEEK = re.compile(r"(?:(\d{4})-?w(\d{1,2})|(?:tuần\s*)(\d{1,2})\s*[/-]\s*(?:năm\s*)?(\d{4}))", re.IGNORECASE)
-_MONTH = re.compile(r"(?:(\d{4})-(\d{1,2})|(?:tháng\s*)?(\d{1,2})[/.-](\d{4}))", re.IGNORECASE)
+_MONTH = re.compile(r"(?:(\d{4})(?:-|-?m)(\d{1,2})|(?:tháng\s*)?(\d{1,2})[/.-](\d{4}))", re.IGNORECASE)
 
 
 class Quantity(Struct, frozen=True):
@@ -88,7 +88,7 @@ def _number(written: str, text: str, field: str) -> Decimal:
 
 
 def reference(text: str, field: str) -> Reference:
-    """Return the period a text names: 2026, 2026-Q3, quý III/2026, 2026-11, tháng 11/2026, 2026-W47, tuần 47/2026 (of ISO 8601: from Monday), 2026-11-24. Raise `Skip`."""
+    """Return the period a text names: 2026, 2026-Q3, quý III/2026, 2026-11, 2026M11, tháng 11/2026, 2026-W47, tuần 47/2026 (of ISO 8601: from Monday), 2026-11-24. Raise `Skip`."""
     plain = " ".join(text.split())
     if found := _YEAR.fullmatch(plain):
         return Reference(date(int(found[1]), 1, 1), "P1Y", plain)

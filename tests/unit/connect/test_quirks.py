@@ -133,6 +133,9 @@ QUIRKS: list[tuple[str, str, Any, list[str], Holds]] = [
     ("USGS: a magnitude below nothing, times in milliseconds", "earthquakes", _quake(), [], lambda p: (str(_first(p).value), _first(p).deleted) == ("-0.2", False)),
     ("USGS: a quake that was none", "earthquakes", _quake(status="deleted"), [], lambda p: _first(p).deleted is True),
     ("USGS: no magnitude", "earthquakes", _quake(mag=None), ["out_of_scope"], lambda p: not p.events),
+    ("World Bank: no rows at all, written null", "worldbank", [{"page": 0, "pages": 0, "total": 0}, None], [], lambda p: p.records == 0),
+    ("World Bank: no rows, and no place for them", "worldbank", [{"page": 1}], ["unknown_layout"], lambda p: not p.events),
+    ("World Bank: months and quarters as it writes them", "worldbank", [{"page": 1}, [{"indicator": {"id": "X"}, "country": {"id": "VN"}, "date": date, "value": 3} for date in ("2012M01", "2012Q2")]], [], lambda p: [(e.data.period, e.time.month) for e in p.events] == [("P1M", 12), ("P3M", 3)]),  # type: ignore[union-attr]
     ("World Bank: an error with status 200", "worldbank", [{"message": [{"id": "120", "key": "Invalid value", "value": "not valid"}]}], ["source_error"], lambda p: "'120'" in p.letters[0].message),
     ("GBFS: POSIX seconds of version 2.3", "gbfs", {"last_updated": 1763600000, "ttl": 60, "version": "2.3", "data": {"stations": [{"station_id": "1", "num_bikes_available": 3, "is_installed": 1, "is_renting": 1, "is_returning": 1, "last_reported": 1763600000}]}}, [], lambda p: p.events[0].time.year == 2025),
     ("GBFS: opening hours and seasons of version 2", "gbfs", {"last_updated": 1763600000, "ttl": 60, "version": "2.3", "data": {"rental_hours": []}}, ["out_of_scope"], lambda p: "stations and vehicles" in p.letters[0].message),
