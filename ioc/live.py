@@ -346,13 +346,21 @@ class Hub:
                 if not self._down:
                     log.error("database away; screens show the age of what they have", reason=str(exc).splitlines()[0] if str(exc) else repr(exc))
                     self._down = True
-                self._forget_listener()
+                self._again()
                 changed = None
-                self._stop.wait(TICK_S)
+            except Exception:
+                log.exception("the values could not be brought up to date; screens show the age of what they have")
+                self._again()
+                changed = None
             spent = time.monotonic() - started
             if spent < self._config.web.push_interval_s:
                 self._stop.wait(self._config.web.push_interval_s - spent)
         self._forget_listener()
+
+    def _again(self) -> None:
+        """Begin anew, in a moment."""
+        self._forget_listener()
+        self._stop.wait(TICK_S)
 
     def _watch(self) -> None:
         """Let what is shown grow old while the database refuses, or says nothing at all."""

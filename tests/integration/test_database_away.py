@@ -131,6 +131,22 @@ def test_what_a_screen_shows_grows_old_while_the_database_refuses_or_says_nothin
         states(link, "live")
 
 
+def test_a_mistake_in_a_formula_does_not_silence_the_screens_for_good(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "AWAY_S", 1.0)
+    clock = FrozenClock(NOON)
+    tell(database, 1, NOON)
+    config = load_config(ROOT / "config.yaml").model_copy(update={"database": Database(dsn=database)})
+    whole = live.status.feed_facts
+    with TestClient(web.build(config, clock)) as client, client.websocket_connect("/live?view=wall/overview:vi") as link:
+        states(link, "live")
+        monkeypatch.setattr(live.status, "feed_facts", lambda conn: {}["a mistake"])
+        clock.tick(hours=2)
+        states(link, "lost")
+        monkeypatch.setattr(live.status, "feed_facts", whole)
+        tell(database, 2, NOON + timedelta(hours=2))
+        states(link, "live")
+
+
 def test_however_long_the_database_was_away_the_next_to_ask_gets_it(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "WAIT_S", 1.0)
     monkeypatch.setattr(psycopg_pool.base.AttemptWithBackoff, "DELAY_BACKOFF", 1e6)  # as after hours of attempts
