@@ -36,6 +36,7 @@ _REASONS: dict[str, Reason] = {
     "fell": Reason("số đếm {what} giảm từ {was} xuống {value}: đặt lại, thay máy hay đọc sai?", "the counter {what} fell from {was} to {value}: set back, exchanged, or misread?"),
     "swapped": Reason("vĩ độ và kinh độ có vẻ bị đổi chỗ: nguồn ghi {lat}, {lon}", "lat and long look swapped: the source says {lat}, {lon}"),
     "outside": Reason("điểm nằm ngoài tỉnh", "the point lies outside the province"),
+    "no_outline": Reason("vùng ảnh hưởng ghi sai, không đọc được ({what})", "the area is written wrongly and cannot be read ({what})"),
     "ended_early": Reason("kết thúc trước khi bắt đầu", "ended before it began"),
     "changed_early": Reason("cập nhật trước khi được lập", "updated before it was made"),
     "no_end": Reason("nguồn không ghi lúc kết thúc", "the source does not say when it ended"),

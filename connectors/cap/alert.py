@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.cap import outline
 from ioc.connect import Context, FieldClass, Record, Skip, children, digest, fields, local, scrub, shown
-from ioc.doubts import doubt
+from ioc.doubts import doubt, together
 from ioc.events import Case, Event
 
 FIELDS: dict[str, FieldClass] = {
@@ -125,14 +125,16 @@ def _warning(value: Mapping[str, Any], subject: str, sent: datetime, context: Co
     expires = expires_of(value, context.options.language)
     opened = fields.moment(main.get("onset"), "info.onset") or fields.moment(main.get("effective"), "info.effective") or sent
     over = expires is not None and expires <= context.now
-    lat, lon = _middle(blocks)
+    drawn, unread = _drawn(blocks)
+    lat, lon = _middle(drawn)
     place = context.place(lat, lon)
+    doubts = doubt("ended_early") if expires and expires < opened else place.doubt if lat is not None else None
     return context.event(subject, sent, Case(
         status="closed" if over else "open", native_status=str(value.get("msgType")).strip(), outcome="expired" if over else None,
         category=_kind_of(main), title=_name(main), level=_severity(main), agency=fields.text(main, "senderName"), area=place.area, lat=place.lat, lon=place.lon,
-        doubt=doubt("ended_early") if expires and expires < opened else place.doubt if lat is not None else None,
+        doubt=together([doubts, doubt("no_outline", what=unread) if unread else None]),
         opened_at=min(opened, expires) if expires else opened, due_at=expires, closed_at=expires if over else None,
-        dims=_dims(main), shape=_shape(blocks),
+        dims=_dims(main), shape=_shape(drawn),
     ))  # fmt: skip
 
 
@@ -180,9 +182,32 @@ def _dims(block: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(block.get(name)).strip().lower() for name in ("urgency", "certainty") if block.get(name)}
 
 
-def _middle(blocks: list[dict[str, Any]]) -> tuple[float | None, float | None]:
-    """Return the middle (lat, lon) of all polygons and circles; CAP writes the latitude first."""
-    points = [point for name, text in _outlines(blocks) for point in _points(text, name)]
+class Drawn(NamedTuple):
+    """A polygon or circle as it is written, and its places (lat, lon): CAP writes the latitude first."""
+
+    name: str
+    text: str
+    points: list[tuple[float, float]]
+
+
+def _drawn(blocks: list[dict[str, Any]]) -> tuple[list[Drawn], str]:
+    """Return all polygons and circles, each once, and the names of those that cannot be read.
+
+    A warning whose area is written wrongly is a warning all the same: it is told without that area, and marked.
+    """
+    found: list[Drawn] = []
+    unread: list[str] = []
+    for name, text in _outlines(blocks):
+        try:
+            found.append(Drawn(name, text, _points(text, name)))
+        except ValueError:
+            unread.append(name)
+    return found, ", ".join(dict.fromkeys(unread))
+
+
+def _middle(drawn: list[Drawn]) -> tuple[float | None, float | None]:
+    """Return the middle (lat, lon) of all polygons and circles."""
+    points = [point for one in drawn for point in one.points]
     if not points:
         return None, None
     lats, lons = [lat for lat, _ in points], [lon for _, lon in points]
@@ -198,16 +223,16 @@ def _crosses(points: list[tuple[float, float]]) -> bool:
     return max(lons) - min(lons) > 180
 
 
-def _shape(blocks: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _shape(drawn: list[Drawn]) -> dict[str, Any] | None:
     """Return the area of all polygons and circles; a circle without a usable radius is only a place, and so is a polygon across the 180th meridian."""
-    parts = [_circle(text) if name == "circle" else None if _crosses(points := _points(text, name)) else outline.polygon(points) for name, text in _outlines(blocks)]
+    parts = [_circle(one) if one.name == "circle" else None if _crosses(one.points) else outline.polygon(one.points) for one in drawn]
     return outline.together(part for part in parts if part is not None)
 
 
-def _circle(text: str) -> Any | None:
-    (lat, lon), *_ = _points(text, "circle")
+def _circle(one: Drawn) -> Any | None:
+    (lat, lon), *_ = one.points
     try:
-        return outline.circle(lat, lon, float(_WHITE.split(text.strip())[1]))
+        return outline.circle(lat, lon, float(_WHITE.split(one.text.strip())[1]))
     except (ValueError, IndexError):
         return None
 
@@ -233,11 +258,9 @@ def _wrapped(lon: float) -> float:
 
 
 def _points(text: str, name: str) -> list[tuple[float, float]]:
+    """Return the places of a polygon, the middle of a circle; raise ValueError where they are none, or not on Earth."""
     pairs = _WHITE.split(text.strip())[: 1 if name == "circle" else None]
-    try:
-        points = [(float(lat), _wrapped(float(lon))) for lat, lon in (pair.split(",")[:2] for pair in pairs)]
-    except ValueError as exc:
-        raise Skip("bad_place", f"{name} is not pairs of latitude,longitude", field=f"info.area.{name}", repair="write lat,lon lat,lon ... (WGS 84), the first pair again at the end") from exc
+    points = [(float(lat), _wrapped(float(lon))) for lat, lon in (pair.split(",")[:2] for pair in pairs)]
     if any(not (-90 <= lat <= 90 and -180 <= lon <= 180) for lat, lon in points):
-        raise Skip("out_of_range", f"{name} holds a point that is not on Earth", field=f"info.area.{name}", repair="write the latitude first, in degrees")
+        raise ValueError("not on Earth")
     return points
