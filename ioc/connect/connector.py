@@ -28,7 +28,7 @@ from ioc.config import Feed
 from ioc.connect.client import Client
 from ioc.connect.decode import Defect, Document, NotANumber, Row, decode
 from ioc.connect.errors import Fatal, Retriable, Skip, Unreachable, Unreadable
-from ioc.connect.files import Folder
+from ioc.connect.files import Files
 from ioc.connect.http import Answer, Http
 from ioc.connect.mqtt import Messages
 from ioc.connect.sense import Counters, Sense
@@ -108,9 +108,9 @@ class Context(Generic[O_co]):
         return self._client(Http, "http://... or https://...")
 
     @property
-    def folder(self) -> Folder:
-        """The feed's folder of files."""
-        return self._client(Folder, "file:///path/of/the/folder")
+    def folder(self) -> Files:
+        """The feed's folder of files, here or on an SFTP server."""
+        return self._client(Files, "file:///path/of/the/folder or sftp://user@host/directory")  # type: ignore[type-abstract]
 
     @property
     def messages(self) -> Messages:

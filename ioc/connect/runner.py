@@ -74,7 +74,7 @@ def client_of(config: Config, feed: Feed, sleep: Any) -> Client:
         raise UserError(f"feed {feed.feed}: url is missing")
     return open_client(
         feed.url, feed.feed, allowed_hosts=feed.allowed_hosts, token=secret(config, feed.secret) if feed.secret else None,
-        rate_per_s=feed.rate_per_s, timeout_s=feed.timeout_s, max_bytes=feed.max_response_bytes, sleep=sleep,
+        rate_per_s=feed.rate_per_s, timeout_s=feed.timeout_s, max_bytes=feed.max_response_bytes, sleep=sleep, host_key=feed.host_key,
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ _SOURCES = {
     "http_json": '  path: lots.json\n  records: data',
     "http_csv": "  path: lots.csv",
     "http_xml": "  path: lots.xml\n  records: lot",
-    "spreadsheet": '  files: "*.xlsx"        # the feed\'s url is a folder: file:///srv/drop/{name}',
+    "spreadsheet": '  files: "*.xlsx"        # the feed\'s url is a folder: file:///srv/drop/{name}, or sftp://user@host/{name}',
     "sql": "  sql:\n    select: SELECT id, name, commune, free, changed FROM lots\n    cursor: changed        # a column that only grows",
     "mqtt": '  topics: ["{name}/+/state"]',
 }

@@ -57,9 +57,13 @@ def _checked(name: str) -> Iterator[Step]:
         connector = registry.get(feed.connector)
         options = registry.options_of(connector, feed)
         yield Step("options", True, ", ".join(f"{key}={value!r}" for key, value in feed.options.items()) or "all defaults")
-        client = client_of(config, feed, time.sleep)
     except UserError as exc:
         yield Step("options", False, str(exc))
+        return
+    try:
+        client = client_of(config, feed, time.sleep)
+    except UserError as exc:
+        yield Step("address", False, str(exc))
         return
     yield Step("address", True, f"{feed.url}, secret {feed.secret or 'none'}")
     context = Context(feed, options, areas.load(config.province.code), system_clock(), source_of(connector, feed), client=client)

@@ -33,7 +33,7 @@ from ioc.connect.declared.figures import Quantity, Reference
 from ioc.connect.declared.schema import KINDS, REFERENCE, TIMES, Declaration, FactRule
 from ioc.connect.decode import Document, children
 from ioc.connect.errors import Fatal, Skip, Unreadable
-from ioc.connect.files import Folder, Found, marks
+from ioc.connect.files import Files, Found, marks
 from ioc.connect.mqtt import Message, Messages
 from ioc.connect.sql import Database
 from ioc.doubts import doubt, together
@@ -69,7 +69,7 @@ class Declared(Connector[NoOptions]):
     # --- reading ------------------------------------------------------------------------------------------------
 
     def poll(self, context: Context[Any]) -> Iterator[Page]:
-        if isinstance(context.client, Folder):
+        if isinstance(context.client, Files):
             return self._files(context, context.client)
         if isinstance(context.client, Messages):
             return self._messages(context, context.client)
@@ -106,7 +106,7 @@ class Declared(Connector[NoOptions]):
             return None  # said when the record is mapped
         return found if isinstance(found, datetime) else None
 
-    def _files(self, context: Context[Any], folder: Folder) -> Iterator[Page]:
+    def _files(self, context: Context[Any], folder: Files) -> Iterator[Page]:
         known, seen = marks(context.cursor.get("files")), Seen(context.cursor.get("seen"))
         if not self.declaration.source.files:
             raise UserError(f"{self.name} reads no folder: its connector.yaml has no source.files")

@@ -67,10 +67,10 @@ class Sql(_Part):
 
 
 class Source(_Part):
-    """Where the records are. The address itself is the feed's `url`: http(s)://, file:// (a folder), mqtt(s)://, postgresql+psycopg:// (a database)."""
+    """Where the records are. The address itself is the feed's `url`: http(s)://, file:// or sftp:// (a folder), mqtt(s)://, postgresql+psycopg:// (a database)."""
 
     path: str = Field("", description="Path below the feed's url.")
-    files: str = Field("", description="For a feed whose url is a folder (file://): which files, for example '*.xlsx'. Each complete file is read once; one that changed is read again.")
+    files: str = Field("", description="For a feed whose url is a folder (file://, sftp://): which files, for example '*.xlsx'. Each complete file is read once; one that changed is read again.")
     topics: list[str] = Field(default_factory=list, description="For a feed whose url is a broker (mqtt://): topics, + is one level, # all below. The topic is in the record: `path: mqtt.topic`, or its second level `mqtt.levels.1`.")
     sql: Sql | None = Field(None, description="For a feed whose url is a database: what it is asked.")
     query: dict[str, str | int] = Field(default_factory=dict, description="Query parameters of every request.")
