@@ -99,6 +99,16 @@ def test_a_posted_event_is_seen_in_the_kpi_and_twice_is_once(client: TestClient,
     assert listed["incidents_opened_today"] == 1
 
 
+def test_what_is_doubtful_is_told_in_words_and_a_doubt_that_was_taken_back_is_none(client: TestClient, source: dict[str, str], ingesting: None) -> None:
+    doubted, cleared = event(1), event(2)
+    doubted["data"]["doubt"], cleared["data"]["doubt"] = "outside", None
+    for one in (doubted, cleared):
+        assert client.post(f"/api/events/{FEED}", json=one, headers=source).status_code == 202
+    until(lambda: client.get("/api/kpis/incidents_opened_today").json()["value"] == 2)
+    for told in (client.get("/api/doubts").json(), client.get("/api/kpis/incidents_opened_today/explain").json()["doubts"]):
+        assert [(one["subject"], one["why"]["en"]) for one in told] == [("c1", "the point lies outside the province")]
+
+
 def test_a_posted_event_is_scrubbed_like_any_other_and_a_citizens_number_is_no_subject(client: TestClient, source: dict[str, str], ingesting: None, database: str) -> None:
     told = event(1)
     told["data"] |= {"title": "Cây đổ, gọi 0912345678 hoặc a.b@example.com", "agency": "UBND 20A-123.45"}

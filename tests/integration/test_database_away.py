@@ -46,16 +46,21 @@ class Wire:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # the door was closed
             while True:
                 near, _ = self._door.accept()
                 if self.cut:
                     near.close()
-                    continue
-                far = socket.create_connection((str(self._to["host"]), int(str(self._to["port"]))))
-                self._ends += [near, far]
-                for a, b in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=(a, b), daemon=True).start()
+                else:
+                    threading.Thread(target=self._connect, args=(near,), daemon=True).start()
+
+    def _connect(self, near: socket.socket) -> None:
+        with near, socket.create_connection((str(self._to["host"]), int(str(self._to["port"])))) as far:
+            self._ends += [near, far]
+            back = threading.Thread(target=self._pass_on, args=(far, near))
+            back.start()
+            self._pass_on(near, far)
+            back.join()
 
     def _pass_on(self, a: socket.socket, b: socket.socket) -> None:
         with suppress(OSError):
@@ -80,10 +85,10 @@ class Wire:
         self._open.set()
 
     def close(self) -> None:
-        self.heal()
+        self.hurt("is gone")
+        self._open.set()
+        self._door.shutdown(socket.SHUT_RDWR)
         self._door.close()
-        for end in self._ends:
-            end.close()
 
 
 @pytest.fixture

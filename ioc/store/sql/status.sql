@@ -57,7 +57,7 @@ FROM dead_letter WHERE (%(feed)s::text IS NULL OR feed = %(feed)s) ORDER BY last
 -- Facts marked as doubtful, newest arrival first; `metrics` of a formula, NULL for all.
 SELECT feed, subject, metric, time, received_at, area, value, data ->> 'unit' AS unit, data ->> 'doubt' AS doubt
 FROM event
-WHERE data ? 'doubt' AND feed = ANY(%(feeds)s::text[]) AND received_at > %(since)s AND received_at <= %(until)s
+WHERE data ? 'doubt' AND data ->> 'doubt' IS NOT NULL AND feed = ANY(%(feeds)s::text[]) AND received_at > %(since)s AND received_at <= %(until)s
   AND (%(metrics)s::text[] IS NULL OR metric = '' OR metric = ANY(%(metrics)s::text[]))
 ORDER BY received_at DESC LIMIT %(limit)s
 
