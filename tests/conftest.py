@@ -27,6 +27,7 @@ from typing import Any
 
 import psutil
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -37,6 +38,9 @@ from ioc import config, rights
 from ioc.embedded.broker import Tansu
 from ioc.embedded.kafka import Kafka
 from ioc.embedded.postgres import Postgres
+
+# As the program does it: what a thread logs never stands in the output of a command that a test runs beside it.
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 # A busy machine is no fault of an example.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -138,11 +138,18 @@ def test_a_viewer_enters_nothing(conn: psycopg.Connection[Any], settings: Config
         entries.enter(conn, settings, areas.load("19"), Identity("chi", "viewer", "person"), **GRDP, at=NOW)
 
 
-def test_over_http_and_on_the_command_line_a_correction_replaces_the_figure(settings: Config, conn: psycopg.Connection[Any]) -> None:
-    """Entered over HTTP, approved by another; a correction typed on the command line; stored by ingest, once each."""
+@pytest.fixture
+def ingesting(settings: Config) -> Iterator[None]:
     stop = threading.Event()
     thread = threading.Thread(target=ingest.Ingest(settings, stop).run, daemon=True)
     thread.start()
+    yield
+    stop.set()
+    thread.join(30)
+
+
+def test_over_http_and_on_the_command_line_a_correction_replaces_the_figure(settings: Config, conn: psycopg.Connection[Any], ingesting: None) -> None:
+    """Entered over HTTP, approved by another; a correction typed on the command line; stored by ingest, once each."""
     for name, role in (("an", "editor"), ("binh", "editor"), ("chi", "viewer")):
         people.create(conn, name, role, datetime.now(UTC))
     an, binh, chi = ({"Cookie": f"ioc_session={sessions.begin(conn, name, datetime.now(UTC))}", "Origin": "http://127.0.0.1"} for name in ("an", "binh", "chi"))
@@ -161,8 +168,6 @@ def test_over_http_and_on_the_command_line_a_correction_replaces_the_figure(sett
     while (found := conn.execute("SELECT n, total FROM rollup_observation WHERE feed = 'typed'").fetchall()) != [(1, Decimal("8.7"))]:
         assert time.monotonic() < deadline, found
         time.sleep(0.2)
-    stop.set()
-    thread.join(30)
     assert [row["status"] for row in json.loads(typed.invoke(app, ["list", "--json"], catch_exceptions=False).stdout)] == ["published"] * 2
 
 
