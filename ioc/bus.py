@@ -151,6 +151,9 @@ class Publisher:
             self._pending().append(self._client().send(topic, **record))
         except (KafkaError, OSError) as exc:
             raise Unavailable(f"the broker at {self._broker.bootstrap} is away: {exc}") from exc
+        except (ValueError, TypeError) as exc:  # so kafka-python says that it does not know the topic's partitions (yet)
+            self._ensured.clear()
+            raise Unavailable(f"the broker at {self._broker.bootstrap} does not tell the partitions of {topic}: {exc}") from exc
 
     def send(self, feed: str, event: Event) -> None:
         """Buffer one event; it counts as delivered only after `flush`. The feed's topic is made when it is missing."""

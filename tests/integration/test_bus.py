@@ -75,3 +75,16 @@ def test_another_thread_that_waits_for_the_same_broker_learns_it_too(own_broker:
     assert not thread.is_alive()
     assert len(said) == 1
     publisher.close()
+
+
+def test_a_topic_whose_partitions_are_not_told_yet_is_unavailable(own_broker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher = Publisher(Broker(bootstrap=own_broker.bootstrap, kind=own_broker.kind, prefix="b"))
+    publisher.ensure_topics(["f"])
+    publisher.send("f", FACT)
+    publisher.flush()
+    with monkeypatch.context() as patch:
+        patch.setattr(publisher._producer._metadata, "topics", set)  # what a client knows of a broker that lost its memory
+        with pytest.raises(Unavailable, match=r"partitions of b\.f"):
+            publisher.send("f", FACT)
+    assert goes_on(publisher)
+    publisher.close()

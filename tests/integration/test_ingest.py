@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.structs import MemberState
 from structlog.testing import capture_logs
 
 from ioc import ingest
 from ioc.bus import Publisher, topic_of
 from ioc.config import Broker, Config, Database, Feed, Words
+from ioc.embedded.broker import Tansu
+from ioc.embedded.process import free_port
 from ioc.events import Case, DeadLetter, Event, Observation, make
 from ioc.store.writer import Result
 
@@ -231,3 +235,38 @@ def test_a_join_that_outlasts_a_poll_makes_nobody_deaf(config: Config, publisher
             publisher.flush()
             time.sleep(3)  # the group joins anew
         until(lambda: stored(config) == 101, 30)
+
+
+@pytest.fixture
+def memory_only(tmp_path: Path) -> Iterator[Broker]:
+    """The broker of `make up`, one of its own."""
+    tansu = Tansu(tmp_path, port=free_port())
+    tansu.prepare()
+    tansu.start()
+    try:
+        tansu.wait_ready()
+        yield Broker(bootstrap=tansu.bootstrap, kind="embedded")
+    finally:
+        tansu.stop()
+
+
+def test_who_is_stopped_while_it_joins_leaves_no_group_behind_that_nobody_can_join(database: str, memory_only: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tansu waits for ever for a leader that left while the group was forming: so `make up` stayed deaf once its broker had been killed."""
+    config = config_for(database, memory_only)
+    publisher = Publisher(memory_only)
+    publisher.ensure_topics([FEED])
+    send(publisher, [obs(i) for i in range(100)])
+    publisher.close()
+    stop = threading.Event()
+
+    def stopped_in_the_middle(_: ingest.Ingest, consumer: Any) -> None:
+        group = consumer.group_metadata()
+        if group.state == MemberState.REBALANCING and group.member_id:
+            stop.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest.Ingest, "_check_group", stopped_in_the_middle)
+        ingest.Ingest(config, stop).run()
+    assert stop.is_set()
+    with running(config):
+        until(lambda: stored(config) == 100)
