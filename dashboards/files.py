@@ -1,4 +1,4 @@
-"""What is on a leaders' page as a file: CSV, XLSX and PDF of the overview, a KPI's page and a comparison; PDF of changes and brief; what operations and search show, in all three.
+"""What is on a page as a file, as CSV, XLSX and PDF: the overview, a KPI's page, a comparison, changes, brief, search, operations. The brief also as the text of a letter.
 
 Numbers in CSV and XLSX are the tile's, nothing rounded; a PDF says what the screen says, word for word.
 """
@@ -81,15 +81,28 @@ def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callab
 
         return compared
 
-    def brief(request: Request) -> Response:
+    def letter(request: Request) -> Response:
         state = asked(request)
-        found = brief_page.write(context, state, desk)
-        if request.url.path.endswith(".txt"):
-            return Response(brief_page.text(found, context, state.lang), media_type=LETTER, headers={"Cache-Control": "no-store"})
-        return answer(as_pdf(brief_page.paper(found, context, state.lang)), "pdf", "brief")
+        return Response(brief_page.text(brief_page.write(context, state, desk), context, state.lang), media_type=LETTER, headers={"Cache-Control": "no-store"})
 
-    def changed(request: Request) -> Response:
-        return answer(as_pdf(changes_page.paper(desk.changes(), context, asked(request).lang)), "pdf", "changes")
+    def brief_as(form: str) -> Callable[[Request], Response]:
+        def brief(request: Request) -> Response:
+            state = asked(request)
+            found = brief_page.write(context, state, desk)
+            if form == "pdf":
+                return answer(as_pdf(brief_page.paper(found, context, state.lang)), form, "brief")
+            return answer(_sheet(brief_page.table(found, context, state.lang), form, state.lang, "brief"), form, "brief")
+
+        return brief
+
+    def changed_as(form: str) -> Callable[[Request], Response]:
+        def changed(request: Request) -> Response:
+            lang, found = asked(request).lang, desk.changes()
+            if form == "pdf":
+                return answer(as_pdf(changes_page.paper(found, context, lang)), form, "changes")
+            return answer(_sheet(changes_page.table(found, context, lang), form, lang, "changes"), form, "changes")
+
+        return changed
 
     def operations_as(form: str) -> Callable[[Request], Response]:
         def operations(request: Request) -> Response:
@@ -104,20 +117,21 @@ def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callab
     def found_as(form: str) -> Callable[[Request], Response]:
         def found(request: Request) -> Response:
             state = asked(request)
+            matches = search_page.matches(context, state)
             if form == "pdf":
-                return answer(as_pdf(search_page.paper(context, state)), form, "search")
-            head, rows = search_page.table(context, state)
+                return answer(as_pdf(search_page.paper(matches, context, state)), form, "search")
+            head, rows = search_page.table(matches, state.lang)
             cells: list[list[Cell]] = [[*row] for row in (head, *rows)]
             return answer(_sheet(cells, form, state.lang, "search"), form, "search")
 
         return found
 
-    api.add_api_route("/api/changes.pdf", changed, methods=["GET"], summary="What changed since yesterday, on A4; ?lang=")
-    api.add_api_route("/api/brief.pdf", brief, methods=["GET"], summary="The morning brief on A4; ?lang=")
-    api.add_api_route("/api/brief.txt", brief, methods=["GET"], summary="The morning brief as the text of a letter; ?lang=")
+    api.add_api_route("/api/brief.txt", letter, methods=["GET"], summary="The morning brief as the text of a letter; ?lang=")
     api.add_api_route("/api/kpis.pdf", overview, methods=["GET"], summary="All KPIs on A4; ?lang=, area=, period= as on the page")
     for form in TYPES:
         api.add_api_route(f"/api/kpis/{{kpi}}/areas.{form}", areas_as(form), methods=["GET"], summary=f"One KPI and its communes as {form}")
+        api.add_api_route(f"/api/changes.{form}", changed_as(form), methods=["GET"], summary=f"What changed since yesterday as {form}; ?lang=")
+        api.add_api_route(f"/api/brief.{form}", brief_as(form), methods=["GET"], summary=f"The morning brief as {form}; ?lang=")
         api.add_api_route(f"/api/operations.{form}", operations_as(form), methods=["GET"], summary=f"The page of operations as {form}; ?lang=")
         api.add_api_route(f"/api/search.{form}", found_as(form), methods=["GET"], summary=f"What a search found as {form}; ?q=")
         api.add_api_route(f"/api/compare.{form}", compared_as(form), methods=["GET"], summary=f"Areas compared as {form}; ?kpis=a,b&areas=c,d&sort=-a")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dash import html
 from dash.development.base_component import Component
@@ -21,6 +21,7 @@ from dashboards.figures.breakdown import split
 from dashboards.figures.numbers import clock_time, in_words, period_words, signed
 from dashboards.figures.tile import shown_value, titled
 from dashboards.leaders.changes import in_restated_words
+from dashboards.leaders.page import exports
 from dashboards.pdf import Paper, Part, as_pdf
 from dashboards.state import State
 from dashboards.words import Lang, say
@@ -29,18 +30,31 @@ from ioc.config import Config
 from ioc.kpi.asked import Asked
 from ioc.kpi.catalogue import Catalogue
 from ioc.kpi.changes import Changes, Restated
+from ioc.kpi.export import Cell, cell_time
 from ioc.kpi.tile import Tile
 from ioc.mail import Letter
 
 OF_A_THEME = 3  # sentences about the day before
 RESTATED = 6  # sentences about published values that changed; /changes has the others
 ALARMS = 12  # sentences; how many more there are is said
-FORMS = ("pdf", "txt")
+FORMS = ("csv", "xlsx", "pdf", "txt")
 
 
 class Questions(Protocol):
     def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]: ...
     def changes(self) -> Changes: ...
+
+
+class Number(NamedTuple):
+    """What a sentence says as a number. `version`: of the formula. A sentence about a feed says only until when there are figures."""
+
+    value: float | None = None
+    unit: str = ""
+    as_of: datetime | None = None
+    version: int | None = None
+
+
+NO_NUMBER = Number()
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,7 @@ class Sentence:
     text: str
     path: str
     kpi: str = ""
+    number: Number = NO_NUMBER
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,7 @@ def _of_theme(tiles: list[Tile], state: State) -> Iterator[Sentence]:
 
 def _sentence(t: Tile, state: State, words: str, **more: str) -> Sentence:
     said = say(words, state.lang, title=titled(t, state.lang), value=shown_value(t, state.lang), **more)
-    return Sentence(said, state.href(f"/kpi/{t.kpi}"), t.kpi)
+    return Sentence(said, state.href(f"/kpi/{t.kpi}"), t.kpi, Number(t.value, t.unit, t.as_of, t.formula_version))
 
 
 def _against(t: Tile, lang: Lang) -> str:
@@ -116,14 +131,14 @@ def _target(t: Tile, lang: Lang) -> str:
 
 def _restated(r: Restated, state: State) -> Sentence:
     said = say("brief.restated", state.lang, **in_restated_words(r, state.lang)._asdict())
-    return Sentence(said, state.href(f"/kpi/{r.tile.kpi}"), r.tile.kpi)
+    return Sentence(said, state.href(f"/kpi/{r.tile.kpi}"), r.tile.kpi, Number(r.line.became, r.tile.unit, r.line.restated_at, r.line.formula_version))
 
 
 def _silent(found: Changes, context: Context, state: State) -> Iterator[Sentence]:
     names = context.feed_titles(state.lang)
     for s in found.silent:
         since = clock_time(s.as_of, found.now, context.zone, state.lang) or say("no_data", state.lang)
-        yield Sentence(say("brief.silent", state.lang, feed=names.get(s.feed, s.feed), since=since), f"/operations?lang={state.lang}")
+        yield Sentence(say("brief.silent", state.lang, feed=names.get(s.feed, s.feed), since=since), f"/operations?lang={state.lang}", number=Number(as_of=s.as_of))
 
 
 def layout(context: Context, state: State, found: Brief | None) -> Component:
@@ -132,8 +147,7 @@ def layout(context: Context, state: State, found: Brief | None) -> Component:
     head: list[Component] = [html.H1(say("brief.title", lang))]
     if found is None:
         return frame.page([html.Div(head, className="page-title"), html.P(say("page.away", lang), className="notice")], context, state, view="", path="/brief", current="brief")
-    links = [html.A(form.upper(), href=f"/api/brief.{form}?lang={lang}", download="") for form in FORMS]
-    head += [html.P(about(found, context, lang), className="description"), html.P([say("leaders.export", lang), *links], className="exports")]
+    head += [html.P(about(found, context, lang), className="description"), exports("/api/brief", State(lang), forms=FORMS)]
     content = [html.Div(head, className="page-title"), *[_section(heading, sentences, lang) for heading, sentences in found.parts], html.P(say("brief.rules", lang), className="rank-none")]
     return frame.page(content, context, state, view="", path="/brief", current="brief")
 
@@ -152,6 +166,15 @@ def paper(found: Brief, context: Context, lang: Lang) -> Paper:
     """Return the brief as A4; each sentence names its number."""
     parts = [Part(heading, [_cited(s) for s in sentences] or [say("changes.none", lang)]) for heading, sentences in found.parts]
     return Paper(say("brief.title", lang), [about(found, context, lang)], [*parts, Part(sentences=[say("brief.rules", lang)])], f"{context.province(lang)} · {say('centre', lang)}")
+
+
+def table(found: Brief, context: Context, lang: Lang) -> list[list[Cell]]:
+    """Return a head and a row a sentence: its part of the brief, the sentence, and its number as such."""
+    rows: list[list[Cell]] = [[say(word, lang) for word in ("brief.part", "brief.sentence", "paper.code", "paper.value", "paper.unit", "paper.as_of", "paper.version")]]
+    return rows + [
+        [heading, s.text, s.kpi, s.number.value, s.number.unit, cell_time(s.number.as_of, context.zone), s.number.version]
+        for heading, sentences in found.parts for s in sentences
+    ]  # fmt: skip
 
 
 def text(found: Brief, context: Context, lang: Lang) -> str:

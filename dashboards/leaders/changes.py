@@ -1,5 +1,5 @@
 """What changed since yesterday: statuses, values far from the same weekday, published values that were restated, feeds that
-fell silent; each a link to its page. The same as A4.
+fell silent; each a link to its page. The same as A4 and as one table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from dashboards.leaders.page import exports
 from dashboards.pdf import Paper, Part, Table
 from dashboards.state import State
 from dashboards.words import Lang, pick, say
-from ioc.kpi.changes import Change, Changes, Restated, Silent
+from ioc.kpi.changes import WEEK, Change, Changes, Restated, Silent
+from ioc.kpi.export import Cell, cell_days, cell_time
 from ioc.kpi.tile import Status, Tile
 
 
@@ -32,7 +33,7 @@ def layout(context: Context, state: State, found: Changes | None) -> Component:
         content: list[Component] = [html.Div(head, className="page-title"), html.P(say("page.away", lang), className="notice")]
         return frame.page(content, context, state, view="", path="/changes", current="changes")
     content = [
-        html.Div([head, exports("/api/changes", State(lang), forms=("pdf",)), html.P(_since(found, context, lang), className="description")], className="page-title"),
+        html.Div([head, exports("/api/changes", State(lang)), html.P(_since(found, context, lang), className="description")], className="page-title"),
         _section(say("changes.statuses", lang), [_status(c, state) for c in found.statuses], lang),
         _section(_moved(found, context, lang), [_move(c, state) for c in found.moves], lang),
         _section(say("changes.restated", lang), [_restated(r, state) for r in found.restated], lang),
@@ -143,3 +144,33 @@ def _part(heading: str, rows: Iterable[list[str]], lang: Lang, head: Sequence[st
     found = list(rows)
     table = Table([say(word, lang) for word in head], found, (6, 3, 3), () if head[0] == "paper.source" else (1, 2))
     return Part(heading, table=table) if found else Part(heading, [say("changes.none", lang)])
+
+
+_COLUMNS = (
+    "changes.kind", "paper.code", "search.name", "paper.area", "paper.from", "paper.to", "changes.was", "changes.was_at", "changes.is", "changes.is_at", "paper.unit",
+    "changes.was_rated", "paper.status", "kpi.why", "paper.version",
+)  # fmt: skip
+
+
+def table(found: Changes, context: Context, lang: Lang) -> list[list[Cell]]:
+    """Return a head and a row a change, numbers and times as such. What was is told with when it was so, as what is.
+
+    A restated value was so from its publication on, and is what it is since it was restated.
+    """
+    names, zone, whole = context.feed_titles(lang), context.zone, context.province(lang)
+
+    def changed(c: Change, kind: str, was_at: Cell) -> list[Cell]:
+        rated = [say(f"status.{status}", lang) if c.rule == "status" else "" for status in (c.was_status, c.tile.status)]
+        return [kind, c.tile.kpi, titled(c.tile, lang), whole, *cell_days(c.tile, zone), c.was, was_at, c.tile.value, cell_time(c.tile.as_of, zone), c.tile.unit, *rated, "", c.tile.formula_version]
+
+    def restated(r: Restated) -> list[Cell]:
+        line, words = r.line, in_restated_words(r, lang)
+        was, became = ((value, cell_time(at, zone)) for value, at in ((line.was, line.since), (line.became, line.restated_at)))
+        return [say("changes.restated", lang), r.tile.kpi, words.title, whole, line.first, line.last, *was, *became, r.tile.unit, "", "", words.why, line.formula_version]
+
+    rows: list[list[Cell]] = [[say(word, lang) for word in _COLUMNS]]
+    rows += [changed(c, say("changes.statuses", lang), cell_time(found.since, zone)) for c in found.statuses]
+    rows += [changed(c, _moved(found, context, lang), cell_days(c.tile, zone)[0] - timedelta(days=WEEK)) for c in found.moves]
+    rows += [restated(r) for r in found.restated]
+    silent = say("changes.silent", lang)
+    return rows + [[silent, s.feed, names.get(s.feed, s.feed), "", None, None, None, None, None, cell_time(s.as_of, zone), "", "", say(f"state.{s.state}", lang), "", None] for s in found.silent]

@@ -13,7 +13,7 @@ from dashboards.figures.picker import part_name
 from dashboards.leaders.page import exports
 from dashboards.pdf import Paper, Part, Table
 from dashboards.state import State
-from dashboards.words import pick, say
+from dashboards.words import Lang, pick, say
 from ioc.areas import fold
 
 PATH = "/search"
@@ -56,17 +56,16 @@ def matches(context: Context, state: State) -> list[Entry]:
     return search(state.get("q"), entries(context, state))
 
 
-def table(context: Context, state: State) -> tuple[list[str], list[list[str]]]:
-    """Return the page as a head and rows: kind, name, code."""
-    lang = state.lang
+def table(found: list[Entry], lang: Lang) -> tuple[list[str], list[list[str]]]:
+    """Return what was found as a head and rows: kind, name, code."""
     head = [say("search.kind", lang), say("search.name", lang), say("paper.code", lang)]
-    return head, [[say(f"search.{entry.kind}", lang), entry.title, entry.words[-1]] for entry in matches(context, state)[:_MOST]]
+    return head, [[say(f"search.{entry.kind}", lang), entry.title, entry.words[-1]] for entry in found[:_MOST]]
 
 
-def paper(context: Context, state: State) -> Paper:
-    """Return the page as A4."""
-    lang, (head, rows) = state.lang, table(context, state)
-    return Paper(say("search", lang), [_said(len(matches(context, state)), state)], [Part(table=Table(head, rows, (2, 5, 2)))] if rows else [], f"{context.province(lang)} · {say('centre', lang)}")
+def paper(found: list[Entry], context: Context, state: State) -> Paper:
+    """Return what was found as A4."""
+    lang, (head, rows) = state.lang, table(found, state.lang)
+    return Paper(say("search", lang), [_said(len(found), state)], [Part(table=Table(head, rows, (2, 5, 2)))] if rows else [], f"{context.province(lang)} · {say('centre', lang)}")
 
 
 def _said(n: int, state: State) -> str:

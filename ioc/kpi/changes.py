@@ -19,7 +19,7 @@ FAR_SHARE = 0.3
 FAR_LEAST = {"%": 5.0}  # points
 FAR_COUNT = 5.0
 RESTATED = 40  # lines shown; a new formula restates hundreds of days, each of them in its KPI's explanation
-_WEEKDAY = 7  # points of a daily spark back
+WEEK = 7  # days, and points of a daily spark, back to the same weekday
 _BAD = {"good": 0, "unknown": 0, "watch": 1, "alarm": 2}
 
 
@@ -74,7 +74,7 @@ def moves(day: Iterable[Tile]) -> list[Change]:
     """Return the KPIs of a whole day that are far from the same weekday of the week before, the farthest first."""
     found = []
     for tile in day:
-        was = tile.spark[-1 - _WEEKDAY] if len(tile.spark) > _WEEKDAY else None
+        was = tile.spark[-1 - WEEK] if len(tile.spark) > WEEK else None
         if tile.value is None or not tile.period.complete or was is None or not far(tile.value, was, tile.unit):
             continue
         up = tile.value > was

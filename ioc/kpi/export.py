@@ -57,10 +57,9 @@ def table(tiles: Iterable[Tile], zone: ZoneInfo, language: Language) -> list[lis
 
     rows: list[list[Cell]] = [[names[column] for names in _HEAD]]
     for t in tiles:
-        start, end = t.period.start.astimezone(zone).date(), (t.period.end.astimezone(zone) - timedelta(microseconds=1)).date()
         rows.append(
             [
-                t.kpi, getattr(t.title, language), t.value if t.as_of else None, t.unit, t.numerator, t.denominator, start, end, word("yes" if t.period.complete else "no"), t.area,
+                t.kpi, getattr(t.title, language), t.value if t.as_of else None, t.unit, t.numerator, t.denominator, *cell_days(t, zone), word("yes" if t.period.complete else "no"), t.area,
                 cell_time(t.as_of, zone), cell_time(t.published_at, zone), t.delta.value if t.delta else None, word(t.delta.versus) if t.delta else "", t.target.value if t.target else None,
                 word(t.status), word(t.quality.state), ", ".join(t.quality.missing_sources), ", ".join(t.source), t.formula, t.formula_version,
             ]
@@ -71,6 +70,11 @@ def table(tiles: Iterable[Tile], zone: ZoneInfo, language: Language) -> list[lis
 def cell_time(at: datetime | None, zone: ZoneInfo) -> datetime | None:
     """Return a time as a cell has it: the province's, to the second; spreadsheet programs know no zones."""
     return at.astimezone(zone).replace(tzinfo=None, microsecond=0) if at else None
+
+
+def cell_days(t: Tile, zone: ZoneInfo) -> tuple[date, date]:
+    """Return the first and the last day of the tile's period."""
+    return t.period.start.astimezone(zone).date(), (t.period.end.astimezone(zone) - timedelta(microseconds=1)).date()
 
 
 def as_csv(rows: Iterable[list[Cell]], language: Language) -> bytes:

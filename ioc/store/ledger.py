@@ -34,7 +34,10 @@ class Published(Struct, frozen=True):
 
 
 class Restatement(Struct, frozen=True):
-    """A published value that changed: what it was (since when), what it became, and why. `reason`: formula, report, late, moved, unknown."""
+    """A published value that changed: what it was (since when), what it became, and why. `reason`: formula, report, late, moved, unknown.
+
+    `formula_version`: which one gave what it became; None once the value was published anew.
+    """
 
     first: date
     last: date
@@ -45,6 +48,7 @@ class Restatement(Struct, frozen=True):
     reason: str
     why: dict[str, str]
     kpi: str = ""
+    formula_version: int | None = None
 
 
 class Arrived(Struct, frozen=True):

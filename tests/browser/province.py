@@ -202,7 +202,7 @@ def changes(shown: Snapshot) -> Changes:
     day = [msgspec.structs.replace(tiles["emergency_encounters_today"], period=yesterday, spark=[*[60.0] * 13, 96.0])]
     silent = [Silent(f.feed, f.state, f.as_of) for f in shown.feeds if f.state in ("stale", "lost")]
     late = {"vi": "1 bản ghi của kỳ này đến hoặc được sửa sau khi công bố; đầu tiên là c1", "en": "1 facts of this period came late or corrected after it was published; the first is c1"}
-    line = Restatement(date(2026, 11, 18), date(2026, 11, 18), shown.now - timedelta(hours=3), 61.0, 62.0, DAY, "late", late, "incidents_opened_today")
+    line = Restatement(date(2026, 11, 18), date(2026, 11, 18), shown.now - timedelta(hours=3), 61.0, 62.0, DAY, "late", late, "incidents_opened_today", 3)
     restated = [Restated(tiles["incidents_opened_today"], line)]
     return Changes(shown.now, shown.now - timedelta(days=1), statuses(tiles, then), moves(day), silent, restated)
 

@@ -19,7 +19,7 @@ from ioc.kpi import catalogue
 from ioc.kpi.engine import Engine
 from ioc.kpi.explain import explain
 from ioc.kpi.ledger import keep
-from ioc.store.ledger import Restatement, restatements
+from ioc.store.ledger import Restatement, restated_since, restatements
 from ioc.store.reader import snapshot
 from ioc.store.writer import Record, Writer
 
@@ -98,6 +98,11 @@ def test_a_late_fact_restates_a_day_that_was_published(province: Province) -> No
     assert (line.first, line.last, line.was, line.became, line.reason, line.since) == (YESTERDAY, YESTERDAY, 1, 2, "late", NOW)
     assert line.why["vi"].startswith("1 bản ghi của kỳ này đến hoặc được sửa sau khi công bố")
     assert province.keep() == "0 values published, 0 restated"
+    assert restated_since(province.conn, NOW, 10) == [line] and line.formula_version == 1
+    province.clock.at = NOW + timedelta(hours=4)
+    province.dossier("d", YESTERDAY)
+    province.keep()
+    assert [(line.became, line.formula_version) for line in province.ledger("opened")] == [(3, 1), (2, None)]  # of what is published no more it is not kept
 
 
 def test_a_case_that_moved_away_restates_and_says_so(province: Province) -> None:
@@ -134,7 +139,7 @@ def test_a_new_formula_is_the_reason_where_it_is(province: Province) -> None:
     province.clock.at = NOW + timedelta(hours=1)
     province.keep()
     (line,) = province.ledger("opened")
-    assert (line.was, line.became, line.reason) == (1, 2, "formula")
+    assert (line.was, line.became, line.reason, line.formula_version) == (1, 2, "formula", 2)
     assert "phiên bản 1 → 2" in line.why["vi"]
 
 

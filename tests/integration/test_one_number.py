@@ -40,14 +40,11 @@ def client(database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> It
     clock = FrozenClock(datetime.now(UTC))
     app = web.build(loaded, clock)
     try:
-        with psycopg.connect(database, autocommit=True) as conn:
-            token = auth.create(conn, "sender", "source", datetime.now(UTC))
         with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as found:
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents+json"}
-            for n in range(N):
-                body = event(n)
+            bodies = [event(n) for n in range(N)]
+            for n, body in enumerate(bodies):
                 body["data"] |= {"area": ("05443", "05455", "05518")[n % 3], "due_at": (datetime.now(UTC) + timedelta(hours=5)).isoformat()}
-                assert found.post(f"/api/events/{FEED}", content=json.dumps(body), headers=headers).status_code == 202
+            send(found, database, "sender", bodies)
             until(lambda: found.get("/api/kpis/incidents_opened_today?period=year").json()["value"] == N)
             clock.tick(seconds=30)
             until(lambda: app.state.parts.hub.snapshot.now == clock.at)
@@ -55,6 +52,15 @@ def client(database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> It
     finally:
         stop.set()
         reading.join(timeout=60)
+
+
+def send(client: TestClient, database: str, name: str, bodies: list[dict[str, Any]]) -> None:
+    """Post events as a source of this name."""
+    with psycopg.connect(database, autocommit=True) as conn:
+        token = auth.create(conn, name, "source", datetime.now(UTC))
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents+json"}
+    for body in bodies:
+        assert client.post(f"/api/events/{FEED}", content=json.dumps(body), headers=headers).status_code == 202
 
 
 def attributes(page: str) -> dict[str, dict[str, str]]:
@@ -133,3 +139,27 @@ def test_every_kpi_of_an_area_and_a_period_is_the_same_number_on_page_and_in_fil
         assert plain(float(written) if written else None) == plain(value), kpi
         if kpi in page:
             assert plain(float(page[kpi]["value"]) if page[kpi]["value"] else None) == plain(value), kpi
+
+
+def test_every_sentence_of_the_brief_has_the_number_of_its_day(client: tuple[TestClient, Any], database: str) -> None:
+    http, app = client
+    before = app.state.parts.hub.snapshot.now - timedelta(days=1)
+    day = (before + timedelta(hours=7)).date()
+    late = event(N, time=before.isoformat())
+    late["data"] |= {"opened_at": before.isoformat()}
+    send(http, database, "late", [late])
+    until(lambda: http.get(f"/api/kpis/incidents_opened_today?period={day}..{day}").json()["value"] == 1)
+    said = {tile["kpi"]: tile for tile in http.get(f"/api/kpis?period={day}..{day}").json()}
+    part = f"Ngày hôm qua, {day:%d/%m/%Y}"
+    for form in ("csv", "xlsx"):
+        body = http.get(f"/api/brief.{form}").content
+        cells = openpyxl.load_workbook(io.BytesIO(body)).active.iter_rows(values_only=True) if form == "xlsx" else csv.reader(io.StringIO(body.decode("utf-8-sig")), delimiter=";")  # type: ignore[union-attr]
+        head, *rows = [list(row) for row in cells]
+        told = [dict(zip(head, row, strict=True)) for row in rows if row[0] == part]
+        assert "incidents_opened_today" in [row["Mã"] for row in told]
+        for row in told:
+            tile = said[row["Mã"]]
+            assert plain(float(str(row["Giá trị"]).replace(",", "."))) == plain(tile["value"]), row
+            assert (row["Đơn vị"], str(row["Phiên bản"])) == (tile["unit"], str(tile["formula_version"])), row
+            local = (datetime.fromisoformat(tile["as_of"]) + timedelta(hours=7)).replace(tzinfo=None, microsecond=0)
+            assert row["Số liệu đến"] == (local if form == "xlsx" else f"{local:%d/%m/%Y %H:%M:%S}"), row

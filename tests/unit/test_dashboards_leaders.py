@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from html import escape
 from typing import Any
 
 import msgspec
+import openpyxl
 import pypdf
 import pytest
 
@@ -35,7 +36,7 @@ from ioc.doubts import in_words
 from ioc.errors import Problem, UserError
 from ioc.kpi.asked import Asked, geography_of
 from ioc.kpi.changes import Changes, far, moves, statuses
-from ioc.kpi.export import SHEET_ROWS, as_csv, as_xlsx
+from ioc.kpi.export import SHEET_ROWS, Cell, as_csv, as_xlsx, cell_time
 from ioc.kpi.geography import estimated, names_of
 from ioc.kpi.notes import Note
 from ioc.kpi.tile import Delta, Target, Tile
@@ -341,6 +342,55 @@ def test_a_restated_value_is_told_on_the_page_of_changes_on_paper_and_in_the_bri
     assert any(restated.line.why[lang] in sentence.text and sentence.kpi == restated.tile.kpi for _, sentences in brief.parts for sentence in sentences)
 
 
+def sheet(rows: list[list[Cell]], title: str) -> list[dict[str, Any]]:
+    """Return the rows of a workbook by the names in its head."""
+    head, *lines = openpyxl.load_workbook(io.BytesIO(as_xlsx(rows, title))).active.iter_rows(values_only=True)  # type: ignore[union-attr]
+    return [dict(zip([str(name) for name in head], line, strict=True)) for line in lines]
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_changes_as_a_table_say_what_the_page_says_with_numbers_and_times_as_such(lang: Lang) -> None:
+    found = province.changes(SHOWN)
+    (restated,) = found.restated
+    page = to_html(changes_page.layout(CONTEXT, State(lang), found))
+    rows = sheet(changes_page.table(found, CONTEXT, lang), "changes")
+    kind, code, was, is_, was_at, is_at = (say(word, lang) for word in ("changes.kind", "paper.code", "changes.was", "changes.is", "changes.was_at", "changes.is_at"))
+    assert len(rows) == len(found.statuses) + len(found.moves) + len(found.restated) + len(found.silent)
+    assert all(escape(row[kind]) in page for row in rows) and all(f'href="/api/changes.{form}?lang={lang}"' in page for form in files.TYPES)
+    for change, row in zip((*found.statuses, *found.moves), rows, strict=False):
+        assert (row[code], row[was], row[is_], row[is_at]) == (change.tile.kpi, change.was, change.tile.value, cell_time(change.tile.as_of, CONTEXT.zone))
+        assert row[say("paper.status", lang)] == (say(f"status.{change.tile.status}", lang) if change.rule == "status" else None)
+    assert rows[0][was_at] == cell_time(found.since, CONTEXT.zone) and rows[len(found.statuses)][was_at] == datetime(2026, 11, 12)
+    line, row = restated.line, next(row for row in rows if row[kind] == say("changes.restated", lang))
+    assert (row[code], row[was], row[is_], row[say("paper.unit", lang)], row[say("kpi.why", lang)]) == (restated.tile.kpi, 61, 62, restated.tile.unit, line.why[lang])
+    assert (row[say("paper.from", lang)], row[say("paper.to", lang)], row[say("paper.area", lang)]) == (datetime(2026, 11, 18), datetime(2026, 11, 18), CONTEXT.province(lang))
+    assert (row[was_at], row[is_at], row[say("paper.version", lang)]) == (cell_time(line.since, CONTEXT.zone), cell_time(line.restated_at, CONTEXT.zone), 3)
+    assert [row[code] for row in rows[-len(found.silent):]] == [silent.feed for silent in found.silent]
+    assert as_csv(changes_page.table(found, CONTEXT, lang), lang).decode("utf-8-sig").count("\r\n") == len(rows) + 1
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_the_brief_as_a_table_has_a_row_a_sentence_with_its_number(lang: Lang) -> None:
+    found = brief_page.write(CONTEXT, State(lang), Morning())
+    page, rows = to_html(brief_page.layout(CONTEXT, State(lang), found)), sheet(brief_page.table(found, CONTEXT, lang), "brief")
+    sentences = [(heading, s) for heading, some in found.parts for s in some]
+    assert [(row[say("brief.part", lang)], row[say("brief.sentence", lang)], row[say("paper.code", lang)] or "") for row in rows] == [(heading, s.text, s.kpi) for heading, s in sentences]
+    assert all(f'href="/api/brief.{form}?lang={lang}"' in page for form in (*files.TYPES, "txt"))
+    told = [row for row in rows if row[say("paper.code", lang)] and row[say("brief.part", lang)] != say("changes.restated", lang)]  # that are of the ledger
+    assert len(told) > 20
+    for row in told:
+        t = SHOWN.tiles[row[say("paper.code", lang)]]
+        if row[say("brief.part", lang)] == say("changes.statuses", lang):
+            continue  # of the instants compared
+        assert (row[say("paper.value", lang)], row[say("paper.unit", lang)], row[say("paper.version", lang)]) == (t.value, t.unit, t.formula_version)
+        assert row[say("paper.as_of", lang)] == cell_time(t.as_of, CONTEXT.zone)
+    (restated,) = (row for row in rows if row[say("brief.part", lang)] == say("changes.restated", lang))
+    line = province.changes(SHOWN).restated[0].line
+    assert (restated[say("paper.value", lang)], restated[say("paper.as_of", lang)], restated[say("paper.version", lang)]) == (62, cell_time(line.restated_at, CONTEXT.zone), 3)
+    silent = [row for row in rows if row[say("brief.part", lang)] == say("changes.silent", lang)]
+    assert silent and all(row[say("paper.value", lang)] is None for row in silent) and any(row[say("paper.as_of", lang)] for row in silent)
+
+
 DOUBTS: list[dict[str, Any]] = [
     {
         "feed": "health", "subject": "s-7", "metric": "beds", "time": SHOWN.now, "received_at": SHOWN.now, "area": None, "value": Decimal("12000.5"), "unit": "{bed}",
@@ -369,8 +419,9 @@ def test_the_page_of_operations_is_the_same_as_a_sheet_and_on_paper(lang: Lang) 
 def test_a_search_is_the_same_on_the_screen_and_on_paper() -> None:
     state = State("vi", more=(("q", "ho so dung han"),))
     page = to_html(search_page.layout(CONTEXT, state))
-    _, rows = search_page.table(CONTEXT, state)
-    said = text_of(as_pdf(search_page.paper(CONTEXT, state)))
+    matches = search_page.matches(CONTEXT, state)
+    _, rows = search_page.table(matches, "vi")
+    said = text_of(as_pdf(search_page.paper(matches, CONTEXT, state)))
     assert rows and all(name in page and name in said for _, name, _ in rows) and "dossiers_on_time_rate" in [code for _, _, code in rows]
     assert 'href="/api/search.pdf?lang=vi&amp;q=ho+so+dung+han"' in page
-    assert "/api/search" not in to_html(search_page.layout(CONTEXT, State("vi"))) and text_of(as_pdf(search_page.paper(CONTEXT, State("vi"))))
+    assert "/api/search" not in to_html(search_page.layout(CONTEXT, State("vi"))) and text_of(as_pdf(search_page.paper([], CONTEXT, State("vi"))))

@@ -35,9 +35,11 @@ FROM (
 ) f
 
 -- name: restatements
-SELECT first, last, restated_at, was, became, since, reason, why, kpi FROM restatement
+SELECT first, last, restated_at, was, became, since, reason, why, kpi, CASE WHEN p.published_at = r.restated_at THEN p.formula_version END AS formula_version
+FROM restatement r LEFT JOIN published_value p USING (kpi, first, last)
 WHERE kpi = %(kpi)s AND restated_at <= %(at)s ORDER BY restated_at DESC, first DESC LIMIT %(limit)s
 
 -- name: restated_since
-SELECT first, last, restated_at, was, became, since, reason, why, kpi FROM restatement
+SELECT first, last, restated_at, was, became, since, reason, why, kpi, CASE WHEN p.published_at = r.restated_at THEN p.formula_version END AS formula_version
+FROM restatement r LEFT JOIN published_value p USING (kpi, first, last)
 WHERE restated_at > %(since)s ORDER BY restated_at DESC, kpi, first DESC LIMIT %(limit)s
