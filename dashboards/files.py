@@ -18,7 +18,7 @@ from dashboards.context import Context
 from dashboards.figures.numbers import clock_time_s, in_words, number, period_words, signed
 from dashboards.figures.picker import part_name, unit_names
 from dashboards.figures.ranking import ordered
-from dashboards.figures.tile import shown_value, titled
+from dashboards.figures.tile import shown_value, titled, versus
 from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
@@ -40,6 +40,7 @@ TYPES = {
     "pdf": "application/pdf",
 }
 LETTER = "text/plain; charset=utf-8"
+_WIDTHS = (52, 42, 46, 24, 26, 36, 24, 18)  # of a row of a tile on paper, in mm, in the order of _head
 
 
 class Questions(compare_page.Questions, brief_page.Questions, notes.Questions, Protocol):
@@ -154,10 +155,23 @@ def shown_period(t: Tile, context: Context, lang: Lang) -> str:
 
 def _row(t: Tile, context: Context, now: datetime, lang: Lang) -> list[str]:
     parts = f" ({number(t.numerator, lang)}/{number(t.denominator, lang)})" if t.kind == "ratio" and t.numerator is not None and t.denominator is not None else ""
-    change = signed(t.delta.value, t.unit, lang, t.decimals) if t.delta and t.value is not None else ""
+    change = f"{signed(t.delta.value, t.unit, lang, t.decimals)} {versus(t, t.delta, lang, 'page')}" if t.delta and t.value is not None else ""
     target = in_words(t.target.value, t.unit, lang, t.decimals) if t.target else ""
-    status = say(f"status.{t.status}", lang) if t.status != "unknown" and t.value is not None else ""
-    return [titled(t, lang), shown_value(t, lang) + parts, change, target, status, shown_period(t, context, lang), clock_time_s(t.as_of, now, context.zone, lang), f"v{t.formula_version}"]
+    if t.target and t.target.due:
+        target = say("paper.due", lang, value=target, date=f"{t.target.due:%d/%m/%Y}")
+    as_of = clock_time_s(t.as_of, now, context.zone, lang)
+    if t.as_of and t.quality.state != "live":
+        as_of += f" ({say(f'state.{t.quality.state}', lang)})"
+    return [titled(t, lang), shown_value(t, lang) + parts, change, target, _status(t, lang), shown_period(t, context, lang), as_of, f"v{t.formula_version}"]
+
+
+def _status(t: Tile, lang: Lang) -> str:
+    """Return how the value stands, and what a reader must know of it: feeds that are missing, what the guard asks."""
+    if t.as_of is None:
+        return ""
+    n = len(t.quality.missing_sources)
+    rated = say(f"status.{t.status}", lang) if t.status != "unknown" and t.value is not None else ""
+    return "; ".join(filter(None, (rated, say("missing", lang, n=n) if n else "", say("doubt", lang) if t.doubts and t.value is not None else "")))
 
 
 def _head(lang: Lang) -> list[str]:
@@ -184,7 +198,7 @@ def overview_paper(context: Context, state: State, desk: Questions, now: datetim
     lang = state.lang
     tiles = desk.tiles(state.asked)
     parts = [
-        Part(pick(theme.title, lang), table=Table(_head(lang), [_row(tiles[kpi], context, now, lang) for kpi in kpis if kpi in tiles], (58, 46, 26, 22, 18, 36, 22, 10), (1, 2, 3)))
+        Part(pick(theme.title, lang), table=Table(_head(lang), [_row(tiles[kpi], context, now, lang) for kpi in kpis if kpi in tiles], _WIDTHS, (1, 2, 3)))
         for theme, kpis in context.themes
     ]
     return Paper(say("leaders.title", lang), _about(context, state, now, tiles), parts, _foot(context, lang), wide=True)
@@ -202,7 +216,7 @@ def kpi_paper(kpi: str, context: Context, state: State, desk: Questions, now: da
     noted = notes.sentences(desk.notes(kpi, state.area), context, lang)
     note = [say("estimated.note", lang)] if any(code in unsure for _, code in ranked) else []
     parts = [
-        Part(sentences=[pick(found.description, lang)], table=Table(_head(lang), [_row(t, context, now, lang) for t in tiles.values()], (58, 46, 26, 22, 18, 36, 22, 10), (1, 2, 3))),
+        Part(sentences=[pick(found.description, lang)], table=Table(_head(lang), [_row(t, context, now, lang) for t in tiles.values()], _WIDTHS, (1, 2, 3))),
         *([Part(say("notes", lang), noted)] if noted else []),
         Part(say("kpi.explain", lang), [pick(words, lang), f"{say('kpi.version', lang)} {found.version}, {say('kpi.since', lang)} {found.since:%d/%m/%Y}"]),
         Part(say("geography.ranked" if state.geography else "kpi.ranking", lang), note, Table([say("picker.area", lang), say("paper.value", lang)], rows, (3, 1), (1,))),

@@ -25,7 +25,7 @@ from dashboards.figures.numbers import (
 from dashboards.figures.parts import Theme, shape, shortened, state_chip, status_chip
 from dashboards.figures.spark import spark
 from dashboards.words import Lang, pick, say
-from ioc.kpi.tile import Tile
+from ioc.kpi.tile import Delta, Tile
 
 Place: TypeAlias = Literal["wall", "page"]
 MONEY = ("VND", "USD")
@@ -109,11 +109,16 @@ def without_today(title: str) -> str:
 
 
 def shown_value(t: Tile, lang: Lang) -> str:
-    """Return the value as a sentence or a paper has it: number, unit and qualifier, or the words that say why there is none."""
+    """Return the value as a sentence or a paper has it: number, unit and qualifier, or the words that say why there is none.
+
+    As on the tile, a figure of a report is as its document has it.
+    """
     if t.as_of is None:
         return say("no_data", lang)
     if t.value is None:
         return say("not_computable", lang)
+    if t.written and lang == "vi":
+        return t.written
     text = in_words(t.value, t.unit, lang, t.decimals)
     return say(t.qualifier, lang, value=text) if t.qualifier in ("at_least", "at_most", "about") else text
 
@@ -234,16 +239,19 @@ def _parts(t: Tile, lang: Lang) -> Component | None:
 def _delta(t: Tile, lang: Lang, place: Place = "wall") -> Component | None:
     if t.delta is None or t.value is None:
         return None
-    day = t.delta.versus == "previous_period" and (t.period.end - t.period.start).days <= 1
-    versus = say(f"versus.{t.delta.versus}{'.day' if day else ''}", lang)
-    if not t.delta.fair and place == "page":
-        versus = say("versus.whole", lang, versus=versus)
     said = signed(t.delta.value, t.unit, lang, t.decimals)
     if place == "wall" and t.unit in MONEY:  # the number beside it names the currency, and needs the room
         said = said.removesuffix(f" {unit_word(t.unit, lang)}")
     arrow = [] if said == say("unchanged", lang) else [shape("up" if t.delta.value > 0 else "down")]
     change = html.Span([*arrow, html.Span(said)], className="note-change")
-    return html.Div([change, html.Span(versus, className="note-versus")], className="note note-delta", **{"data-delta": plain(t.delta.value)})
+    return html.Div([change, html.Span(versus(t, t.delta, lang, place), className="note-versus")], className="note note-delta", **{"data-delta": plain(t.delta.value)})
+
+
+def versus(t: Tile, delta: Delta, lang: Lang, place: Place) -> str:
+    """Return what a difference is against: "so với hôm qua", on a page also "(cả ngày)" where the day still runs."""
+    day = delta.versus == "previous_period" and (t.period.end - t.period.start).days <= 1
+    words = say(f"versus.{delta.versus}{'.day' if day else ''}", lang)
+    return words if delta.fair or place == "wall" else say("versus.whole", lang, versus=words)
 
 
 def _target(t: Tile, lang: Lang) -> Component | None:

@@ -54,7 +54,7 @@ def _moved(found: Changes, context: Context, lang: Lang) -> str:
 
 def _time(found: Changes, context: Context, lang: Lang, then: bool = False) -> str:
     at = (found.since if then else found.now).astimezone(context.zone)
-    return f"{at:%H:%M} {at:%d/%m}"
+    return f"{at:%H:%M %d/%m/%Y}"
 
 
 def _section(title: str, rows: Sequence[Component], lang: Lang) -> Component:
@@ -134,13 +134,13 @@ def paper(found: Changes, context: Context, lang: Lang) -> Paper:
     silent = [[names.get(s.feed, s.feed), say(f"state.{s.state}", lang), clock_time(s.as_of, found.now, context.zone, lang)] for s in found.silent]
     parts = [
         _part(say("changes.statuses", lang), statuses, lang), _part(_moved(found, context, lang), moves, lang),
-        _part(say("changes.restated", lang), restated, lang), _part(say("changes.silent", lang), silent, lang, ("paper.source", "ops.state", "ops.as_of")),
+        _part(say("changes.restated", lang), restated, lang, ("paper.indicator", "kpi.was", "kpi.became")), _part(say("changes.silent", lang), silent, lang, ("paper.source", "ops.state", "ops.as_of")),
         Part(sentences=[say("changes.rules", lang)]),
     ]  # fmt: skip
     return Paper(say("changes.title", lang), [_since(found, context, lang)], parts, f"{context.province(lang)} · {say('centre', lang)}")
 
 
-def _part(heading: str, rows: Iterable[list[str]], lang: Lang, head: Sequence[str] = ("paper.indicator", "kpi.was", "kpi.became")) -> Part:
+def _part(heading: str, rows: Iterable[list[str]], lang: Lang, head: Sequence[str] = ("paper.indicator", "changes.was", "changes.is")) -> Part:
     found = list(rows)
     table = Table([say(word, lang) for word in head], found, (6, 3, 3), () if head[0] == "paper.source" else (1, 2))
     return Part(heading, table=table) if found else Part(heading, [say("changes.none", lang)])

@@ -36,7 +36,8 @@ _HEAD: tuple[tuple[str, str], ...] = (
     ("Mã", "KPI"), ("Chỉ tiêu", "Indicator"), ("Giá trị", "Value"), ("Đơn vị", "Unit"), ("Tử số", "Numerator"), ("Mẫu số", "Denominator"),
     ("Từ ngày", "From"), ("Đến ngày", "To"), ("Kỳ đã kết thúc", "Period over"), ("Khu vực", "Area"), ("Số liệu đến", "As of"), ("Công bố", "Published"),
     ("Chênh lệch", "Difference"), ("So với", "Versus"), ("Mục tiêu", "Target"), ("Đánh giá", "Status"), ("Độ mới", "Freshness"), ("Nguồn thiếu", "Missing feeds"),
-    ("Nguồn", "Feeds"), ("Công thức", "Formula"), ("Phiên bản", "Version"),
+    ("Nguồn", "Feeds"), ("Công thức", "Formula"), ("Phiên bản", "Version"), ("Hạn mục tiêu", "Target by"), ("Mức chính xác", "Qualifier"),
+    ("Theo văn bản", "As written"), ("Cần hỏi lại", "To be asked"),
 )  # fmt: skip
 _WORDS = {
     "previous_period": ("kỳ trước", "previous period"), "same_weekday": ("cùng thứ tuần trước", "same weekday last week"), "target": ("mục tiêu", "target"),
@@ -44,6 +45,7 @@ _WORDS = {
     "same_period_last_year": ("cùng kỳ năm trước", "same period last year"),
     "good": ("đạt", "good"), "watch": ("chú ý", "watch"), "alarm": ("báo động", "alarm"), "unknown": ("", ""),
     "live": ("mới", "live"), "late": ("trễ", "late"), "stale": ("cũ", "stale"), "lost": ("mất", "lost"), "never": ("chưa có", "none yet"),
+    "exact": ("", ""), "at_least": ("ít nhất", "at least"), "at_most": ("tối đa", "at most"), "about": ("khoảng", "about"),
     "yes": ("có", "yes"), "no": ("chưa", "no"),
 }  # fmt: skip
 
@@ -62,6 +64,7 @@ def table(tiles: Iterable[Tile], zone: ZoneInfo, language: Language) -> list[lis
                 t.kpi, getattr(t.title, language), t.value if t.as_of else None, t.unit, t.numerator, t.denominator, *cell_days(t, zone), word("yes" if t.period.complete else "no"), t.area,
                 cell_time(t.as_of, zone), cell_time(t.published_at, zone), t.delta.value if t.delta else None, word(t.delta.versus) if t.delta else "", t.target.value if t.target else None,
                 word(t.status), word(t.quality.state), ", ".join(t.quality.missing_sources), ", ".join(t.source), t.formula, t.formula_version,
+                t.target.due if t.target else None, word(t.qualifier), t.written, "; ".join(getattr(words, language) for words in t.doubts),
             ]
         )  # fmt: skip
     return rows

@@ -19,7 +19,7 @@ from dashboards import files
 from dashboards.context import Context
 from dashboards.document import to_html
 from dashboards.figures.numbers import number
-from dashboards.figures.tile import shown_value
+from dashboards.figures.tile import shown_value, tile
 from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
@@ -39,7 +39,7 @@ from ioc.kpi.changes import Changes, far, moves, statuses
 from ioc.kpi.export import SHEET_ROWS, Cell, as_csv, as_xlsx, cell_time
 from ioc.kpi.geography import estimated, names_of
 from ioc.kpi.notes import Note
-from ioc.kpi.tile import Delta, Target, Tile
+from ioc.kpi.tile import Delta, Quality, Target, Tile, Words
 from ioc.rights import Identity
 from tests.browser import province
 
@@ -204,6 +204,21 @@ def test_the_printed_overview_says_every_number_as_the_screen_does(lang: str) ->
         assert shown_value(t, state.lang).replace("\u00a0", " ") in said, t.kpi
         assert f"v{t.formula_version}" in said
     assert "ệ" in said or lang == "en"  # Vietnamese letters survive
+
+
+def test_a_row_on_paper_says_beside_the_number_what_its_tile_says() -> None:
+    t = msgspec.structs.replace(
+        SHOWN.tiles["dossiers_received_today"], value=1284.0, delta=Delta(68.0, "previous_period", fair=False), target=Target(1500.0, date(2026, 12, 31)), status="watch",
+        quality=Quality("stale", ["public-services"]), doubts=[Words("số lớn bất thường", "unusually large")],
+    )  # fmt: skip
+    row = [cell.replace("\u00a0", " ") for cell in files._row(t, CONTEXT, SHOWN.now, "vi")]
+    assert row[1:5] == ["1.284 hồ sơ", "+68 so với hôm qua (cả ngày)", "1.500 hồ sơ đến 31/12/2026", "chú ý; thiếu 1 nguồn; Cần hỏi lại nguồn"] and row[6].endswith(" (cũ)")
+    tile_ = " ".join(to_html(tile(t, "vi", SHOWN.now, CONTEXT.zone, {}, "page")).replace("\u00a0", " ").split())
+    assert all(words in tile_ for words in ("+68", "so với hôm qua (cả ngày)", "đến 31/12/2026", "thiếu 1 nguồn", "Cần hỏi lại nguồn", "cũ"))
+    reported = msgspec.structs.replace(t, value=230_000.0, written="gần 230.000 hồ sơ", qualifier="at_most", quality=Quality("live"))
+    assert files._row(reported, CONTEXT, SHOWN.now, "vi")[1] == "gần 230.000 hồ sơ" and "at most" in files._row(reported, CONTEXT, SHOWN.now, "en")[1]
+    never = files._row(msgspec.structs.replace(t, as_of=None, value=None, quality=Quality("never")), CONTEXT, SHOWN.now, "vi")
+    assert (never[1], never[4], never[6]) == ("chưa có dữ liệu", "", "")
 
 
 def test_a_comparison_is_the_same_on_the_screen_in_csv_and_on_paper() -> None:

@@ -11,7 +11,7 @@ import msgspec
 import openpyxl
 
 from ioc.kpi.export import as_csv, as_xlsx, table
-from ioc.kpi.tile import Words
+from ioc.kpi.tile import Target, Words
 from tests.browser import province
 
 ICT = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -25,6 +25,14 @@ def test_a_row_holds_the_tile_unrounded_in_the_provinces_time() -> None:
     assert (cells["Giá trị"], cells["Từ ngày"], cells["Đến ngày"]) == (96.529999999, date(2026, 11, 20), date(2026, 11, 20))
     assert cells["Số liệu đến"] == datetime(2026, 11, 20, 0, 30)
     assert table([t], ICT, "en")[0][1] == "Indicator"
+
+
+def test_a_row_keeps_how_exact_the_number_is_how_a_document_has_it_and_until_when_the_target_is() -> None:
+    t = msgspec.structs.replace(TILE, qualifier="at_most", written="gần 230.000", doubts=[Words("hỏi", "ask"), Words("lại", "again")], target=Target(98.0, date(2026, 12, 31)))
+    for lang, said in (("vi", "tối đa"), ("en", "at most")):
+        head, row = table([t], ICT, "vi" if lang == "vi" else "en")
+        assert row[-4:] == [date(2026, 12, 31), said, "gần 230.000", "hỏi; lại" if lang == "vi" else "ask; again"] and len(head) == len(row)
+    assert table([msgspec.structs.replace(TILE, target=None)], ICT, "vi")[1][-4:] == [None, "", "", ""]
 
 
 def test_csv_is_what_a_vietnamese_spreadsheet_program_reads() -> None:
