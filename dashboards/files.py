@@ -5,7 +5,7 @@ Numbers in CSV and XLSX are the tile's, nothing rounded; a PDF says what the scr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -19,9 +19,11 @@ from dashboards.figures.numbers import clock_time_s, in_words, number, period_wo
 from dashboards.figures.picker import part_name, unit_names
 from dashboards.figures.ranking import ordered
 from dashboards.figures.tile import shown_value, titled, versus
+from dashboards.figures.trend import points
 from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
+from dashboards.leaders import kpi as kpi_page
 from dashboards.leaders import notes
 from dashboards.leaders import search as search_page
 from dashboards.operations import paper as operations_paper
@@ -32,7 +34,7 @@ from ioc.kpi.export import Cell, as_csv, as_xlsx, cell_time
 from ioc.kpi.geography import estimated
 from ioc.kpi.tile import Tile
 from ioc.kpi.words import in_words as formula_in_words
-from ioc.live import Snapshot
+from ioc.live import FeedView, Snapshot
 
 TYPES = {
     "csv": "text/csv; charset=utf-8",
@@ -64,13 +66,24 @@ def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callab
     def areas_as(form: str) -> Callable[[str, Request], Response]:
         def areas(kpi: str, request: Request) -> Response:
             state = asked(request)
-            if kpi not in context.kpis:
-                raise HTTPException(404, f"no KPI is called {kpi!r}; see /api/kpis")
+            known(kpi)
             if form == "pdf":
-                return answer(as_pdf(kpi_paper(kpi, context, state, desk, clock())), form, kpi)
+                return answer(as_pdf(kpi_paper(kpi, context, state, desk, clock(), shown().feeds)), form, kpi)
             return answer(_sheet(areas_table(kpi, context, state, desk), form, state.lang, kpi), form, kpi)
 
         return areas
+
+    def course_as(form: str) -> Callable[[str, Request], Response]:
+        def course(kpi: str, request: Request) -> Response:
+            state = asked(request)
+            known(kpi)
+            return answer(_sheet(trend_table(kpi, context, state, desk), form, state.lang, kpi), form, f"{kpi}-trend")
+
+        return course
+
+    def known(kpi: str) -> None:
+        if kpi not in context.kpis:
+            raise HTTPException(404, f"no KPI is called {kpi!r}; see /api/kpis")
 
     def compared_as(form: str) -> Callable[[Request], Response]:
         def compared(request: Request) -> Response:
@@ -129,6 +142,8 @@ def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callab
 
     api.add_api_route("/api/brief.txt", letter, methods=["GET"], summary="The morning brief as the text of a letter; ?lang=")
     api.add_api_route("/api/kpis.pdf", overview, methods=["GET"], summary="All KPIs on A4; ?lang=, area=, period= as on the page")
+    for form in kpi_page.TABLES:
+        api.add_api_route(f"/api/kpis/{{kpi}}/trend.{form}", course_as(form), methods=["GET"], summary=f"One KPI over its last periods as {form}")
     for form in TYPES:
         api.add_api_route(f"/api/kpis/{{kpi}}/areas.{form}", areas_as(form), methods=["GET"], summary=f"One KPI and its communes as {form}")
         api.add_api_route(f"/api/changes.{form}", changed_as(form), methods=["GET"], summary=f"What changed since yesterday as {form}; ?lang=")
@@ -204,20 +219,27 @@ def overview_paper(context: Context, state: State, desk: Questions, now: datetim
     return Paper(say("leaders.title", lang), _about(context, state, now, tiles), parts, _foot(context, lang), wide=True)
 
 
-def kpi_paper(kpi: str, context: Context, state: State, desk: Questions, now: datetime) -> Paper:
+def kpi_paper(kpi: str, context: Context, state: State, desk: Questions, now: datetime, feeds: Sequence[FeedView]) -> Paper:
+    """Return a KPI's page as A4, its parts in the order of the page. `feeds`: as the screens show them now."""
     lang = state.lang
     found = context.kpis[kpi]
     tiles = desk.tiles(state.asked, [kpi])
+    t = tiles[kpi]
+    sources = [[pick(f.title, lang), say(f"state.{f.state}", lang), clock_time_s(f.as_of, now, context.zone, lang)] for f in feeds if f.feed in t.source]
     titles = {feed.feed: feed.title for feed in context.config.feeds}
     words = formula_in_words(found, titles)  # type: ignore[arg-type] # a feed's title has both languages, as Words
+    course = points(t, kpi_page.spans(found, t, context, state), lang)
     names, unsure = unit_names(context, state), estimated(context.areas, state.units)
     ranked = ordered(desk.by_area(kpi, state.period, state.geography))
     rows = [[names[code], say("estimated", lang, value=text) if code in unsure else text] for value, code in ranked for text in [in_words(value, found.unit, lang, found.decimals)]]
     noted = notes.sentences(desk.notes(kpi, state.area), context, lang)
     note = [say("estimated.note", lang)] if any(code in unsure for _, code in ranked) else []
     parts = [
-        Part(sentences=[pick(found.description, lang)], table=Table(_head(lang), [_row(t, context, now, lang) for t in tiles.values()], _WIDTHS, (1, 2, 3))),
+        Part(sentences=[pick(found.description, lang)], table=Table(_head(lang), [_row(t, context, now, lang)], _WIDTHS, (1, 2, 3))),
+        Part(sentences=[f"{name}: {text}" for name, text in kpi_page.facts(t, context, now, lang)]),
+        Part(say("kpi.trend", lang), [] if course else [say("kpi.no_trend", lang)], Table([say("paper.period", lang), say("paper.value", lang)], course, (3, 1), (1,))),
         *([Part(say("notes", lang), noted)] if noted else []),
+        Part(say("kpi.sources", lang), table=Table([say(word, lang) for word in ("paper.source", "ops.state", "ops.as_of")], sources, (3, 1, 1))),
         Part(say("kpi.explain", lang), [pick(words, lang), f"{say('kpi.version', lang)} {found.version}, {say('kpi.since', lang)} {found.since:%d/%m/%Y}"]),
         Part(say("geography.ranked" if state.geography else "kpi.ranking", lang), note, Table([say("picker.area", lang), say("paper.value", lang)], rows, (3, 1), (1,))),
     ]
@@ -237,6 +259,15 @@ def areas_table(kpi: str, context: Context, state: State, desk: Questions) -> li
     rows += [[code, name, values.get(code)] for code, name in names.items()]
     table = [head, *([*row, t.unit, start, end, as_of, t.formula_version] for row in rows)]
     return _with_estimates(table, [False, *(code in unsure for code in names)], lang) if state.geography else table
+
+
+def trend_table(kpi: str, context: Context, state: State, desk: Questions) -> list[list[Cell]]:
+    """The KPI over its last periods, oldest first: a row a period."""
+    lang = state.lang
+    t = desk.tiles(state.asked, [kpi])[kpi]
+    head: list[Cell] = [say(f"paper.{name}", lang) for name in ("area", "from", "to", "value", "unit", "as_of", "version")]
+    area, as_of = part_name(state.area, context, lang), cell_time(t.as_of, context.zone)
+    return [head, *([area, first, last, value, t.unit, as_of, t.formula_version] for (first, last), value in zip(kpi_page.spans(context.kpis[kpi], t, context, state), t.spark, strict=True))]
 
 
 def _with_estimates(table: list[list[Cell]], unsure: Iterable[bool], lang: Lang) -> list[list[Cell]]:

@@ -66,6 +66,8 @@ ROUTES: dict[str, Access | Literal["page"]] = {
     "GET /api/kpis/{kpi}/areas.csv": "read",
     "GET /api/kpis/{kpi}/areas.xlsx": "read",
     "GET /api/kpis/{kpi}/areas.pdf": "read",
+    "GET /api/kpis/{kpi}/trend.csv": "read",
+    "GET /api/kpis/{kpi}/trend.xlsx": "read",
     "GET /api/kpis/{kpi}/records.csv": "read",
     "GET /api/kpis/{kpi}/records.xlsx": "read",
     "GET /api/changes.csv": "read",

@@ -23,10 +23,10 @@ _WIDTH = 640  # of the line, in its own pixels
 
 def trend(t: Tile, title: str, spans: Sequence[tuple[date, date]], lang: Lang, theme: Theme = "light") -> list[Component]:
     """Return the figure and its legend. `spans`: first and last day of each point's period, as many as `t.spark` has."""
-    known = [value for value in t.spark if value is not None]
-    if len(known) < 2:
+    if _too_few(t):
         return [html.Div(say("kpi.no_trend", lang), className="rank-none")]
     names = [period_words(lo, hi + timedelta(days=1), lang) for lo, hi in spans]
+    known = [value for value in t.spark if value is not None]
     label = say("trend", lang, title=title)
     figure: Component | None
     if t.kind in _ADDS_UP and min(known) >= 0:
@@ -35,7 +35,7 @@ def trend(t: Tile, title: str, spans: Sequence[tuple[date, date]], lang: Lang, t
         figure = spark(t.spark, label, theme, width=_WIDTH, height=150)
     low, high = (in_words(value, t.unit, lang, t.decimals) for value in (min(known), max(known)))
     ends = html.Div([html.Span(names[0]), html.Span(names[-1])], className="trend-ends")
-    return [figure, ends, _points(t, names, lang), html.Div(say("kpi.range", lang, low=low, high=high), className="rank-none")]
+    return [figure, ends, _points(t, spans, lang), html.Div(say("kpi.range", lang, low=low, high=high), className="rank-none")]
 
 
 def places(t: Tile, n: int) -> list[float]:
@@ -52,16 +52,34 @@ def _columns(t: Tile, names: Sequence[str], label: str, lang: Lang) -> Component
     columns = []
     for i, (value, name) in enumerate(zip(t.spark, names, strict=True)):
         said = name + ": " + (say("no_data", lang) if value is None else in_words(value, t.unit, lang, t.decimals))
-        running = " column-running" if i == last and not t.period.complete and t.kind != "count_now" else ""
+        running = " column-running" if i == last and _runs(t) else ""
         height = 0.0 if value is None else 100 * value / top
         columns.append(html.Span(html.Span(className=f"column{running}", style={"height": f"{height:.1f}%"}), className="column-place", title=said, **{"data-value": plain(value)}))
     return html.Div(columns, className="columns", role="img", **{"aria-label": label})
 
 
-def _points(t: Tile, names: Sequence[str], lang: Lang) -> Component:
+def points(t: Tile, spans: Sequence[tuple[date, date]], lang: Lang) -> list[tuple[str, str]]:
+    """Return the points in words, as period and value, the newest first; none where there are too few for a trend."""
+    if _too_few(t):
+        return []
+    names = [period_words(lo, hi + timedelta(days=1), lang) for lo, hi in spans]
+    if _runs(t):
+        names[-1] = say("so_far", lang, period=names[-1])
+    return [(name, say("no_data", lang) if value is None else in_words(value, t.unit, lang, t.decimals)) for name, value in zip(names, t.spark, strict=True)][::-1]
+
+
+def _too_few(t: Tile) -> bool:
+    return sum(value is not None for value in t.spark) < 2
+
+
+def _runs(t: Tile) -> bool:
+    return not t.period.complete and t.kind != "count_now"
+
+
+def _points(t: Tile, spans: Sequence[tuple[date, date]], lang: Lang) -> Component:
     """The same points as a table: for screen readers, and for whoever wants the figures."""
     rows = [
-        html.Tr([html.Th(name, scope="row"), html.Td(say("no_data", lang) if value is None else in_words(value, t.unit, lang, t.decimals), className="number", **{"data-point": plain(value)})])
-        for name, value in zip(names, t.spark, strict=True)
+        html.Tr([html.Th(name, scope="row"), html.Td(text, className="number", **{"data-point": plain(value)})])
+        for (name, text), value in zip(points(t, spans, lang), t.spark[::-1], strict=True)
     ]
-    return html.Details([html.Summary(say("kpi.points", lang)), html.Table(html.Tbody(rows[::-1]), className="table")], className="trend-points")
+    return html.Details([html.Summary(say("kpi.points", lang)), html.Table(html.Tbody(rows), className="table")], className="trend-points")

@@ -35,6 +35,8 @@ from ioc.kpi.periods import SPARK, windows
 from ioc.kpi.tile import Tile
 from ioc.live import Props, Render, Snapshot
 
+TABLES = ("csv", "xlsx")  # of what is no page of its own
+
 
 def view_name(kpi: str, state: State) -> str:
     return state.view(f"kpi/{kpi}", by_place=True)
@@ -57,7 +59,7 @@ def layout(kpi: str, context: Context, state: State, noted: Noted | None = None)
                 html.Div(
                     [
                         html.Div([empty_tile(kpi, lang), html.Div(id="kpi-facts", className="facts")], className="kpi-main card"),
-                        html.Section([html.H2(say("kpi.trend", lang)), *_marks(found, noted, context, state), html.Div(id="kpi-trend", className="trend")], className="card"),
+                        html.Section([html.Div([html.H2(say("kpi.trend", lang)), exports(f"/api/kpis/{kpi}/trend", state, forms=TABLES)], className="page-title"), *_marks(found, noted, context, state), html.Div(id="kpi-trend", className="trend")], className="card"),
                         *([notes.section(kpi, context, state, noted)] if noted is not None else []),
                         html.Section([html.H2(say("kpi.sources", lang)), html.Div(id="kpi-sources")], className="card"),
                         html.Section([html.H2(say("kpi.explain", lang)), _explain(kpi, context, state)], className="card"),
@@ -70,7 +72,7 @@ def layout(kpi: str, context: Context, state: State, noted: Noted | None = None)
         ),
         html.Section(
             [
-                html.Div([html.H2(say("kpi.events", lang)), exports(f"/api/kpis/{kpi}/records", state, forms=("csv", "xlsx"), what="kpi.records")], className="page-title"),
+                html.Div([html.H2(say("kpi.events", lang)), exports(f"/api/kpis/{kpi}/records", state, forms=TABLES, what="kpi.records")], className="page-title"),
                 html.Div(say("kpi.loading", lang), id="kpi-events", className="events"),
             ],
             className="card kpi-events",
@@ -82,7 +84,7 @@ def layout(kpi: str, context: Context, state: State, noted: Noted | None = None)
 def _marks(kpi: Kpi, noted: Noted | None, context: Context, state: State) -> list[Component]:
     if noted is None or noted.tile is None:
         return []
-    found = notes.marks(noted, _spans(kpi, noted.tile, context, state))
+    found = notes.marks(noted, spans(kpi, noted.tile, context, state))
     return [html.Nav(found, className="trend-marks", **{"aria-label": say("notes", state.lang)})] if found else []
 
 
@@ -154,7 +156,7 @@ def render(kpi: str, context: Context, state: State) -> Render:
         return {
             tile_id(kpi): props_of(tile(t, lang, snapshot.now, context.zone, titles, "page")),
             "kpi-facts": {"children": to_json(_facts(t, context, snapshot.now, lang))},
-            "kpi-trend": {"children": to_json(trend(t, titled(t, lang), _spans(found, t, context, state), lang))},
+            "kpi-trend": {"children": to_json(trend(t, titled(t, lang), spans(found, t, context, state), lang))},
             "kpi-ranking": {"children": to_json(ranked_units(values, t) if additive or not state.geography else html.P(say("geography.no_sum", lang), className="rank-none"))},
             "kpi-sources": {"children": to_json(_sources(t, snapshot, context, lang))},
         }
@@ -162,13 +164,18 @@ def render(kpi: str, context: Context, state: State) -> Render:
     return props
 
 
-def _spans(kpi: Kpi, t: Tile, context: Context, state: State) -> list[tuple[date, date]]:
+def spans(kpi: Kpi, t: Tile, context: Context, state: State) -> list[tuple[date, date]]:
     """Return the periods of the tile's spark, the tile's own the last."""
     period, days = period_of(state.period) if periods_of(kpi) else (None, None)
     return list(windows(period or kpi.period, local_day(t.period.end - timedelta(microseconds=1), context.zone), days).spans[:SPARK])
 
 
 def _facts(t: Tile, context: Context, now: datetime, lang: Lang) -> Component:
+    return html.Dl([part for name, text in facts(t, context, now, lang) for part in (html.Dt(name), html.Dd(text))])
+
+
+def facts(t: Tile, context: Context, now: datetime, lang: Lang) -> list[tuple[str, str]]:
+    """Return what stands below the number, as name and text: period, as-of, both parts, documents, what is to be asked."""
     start, end = (at.astimezone(context.zone).strftime("%d/%m/%Y %H:%M") for at in (t.period.start, t.period.end))
     period = f"{start} – {end}" + ("" if t.period.complete else f" ({say('incomplete', lang)})")
     rows = [(say("kpi.period", lang), period), (say("kpi.as_of", lang), clock_time_s(t.as_of, now, context.zone, lang) or say("no_data", lang))]
@@ -180,8 +187,7 @@ def _facts(t: Tile, context: Context, now: datetime, lang: Lang) -> Component:
         if report.published is not None:
             written = say("kpi.published", lang, date=f"{report.published.astimezone(context.zone):%d/%m/%Y}", period=report.period, written=report.written)
             rows.append((say("kpi.document", lang), f"{report.document}, {written}" if report.document else written))
-    rows += [(say("kpi.asked", lang), pick(words, lang)) for words in t.doubts]
-    return html.Dl([part for name, text in rows for part in (html.Dt(name), html.Dd(text))])
+    return rows + [(say("kpi.asked", lang), pick(words, lang)) for words in t.doubts]
 
 
 def _sources(t: Tile, snapshot: Snapshot, context: Context, lang: Lang) -> list[Component]:

@@ -122,6 +122,10 @@ def test_every_kpi_is_the_same_number_wherever_it_stands(client: tuple[TestClien
         area_sheet = list(openpyxl.load_workbook(io.BytesIO(http.get(f"/api/kpis/{kpi}/areas.xlsx").content)).active.iter_rows(values_only=True))  # type: ignore[union-attr]
         whole = dict(zip(area_sheet[0], area_sheet[1], strict=True))
         assert (whole["Giá trị"], whole["Đơn vị"], whole["Phiên bản"], whole["Số liệu đến"]) == tuple(sheet[kpi][name] for name in ("Giá trị", "Đơn vị", "Phiên bản", "Số liệu đến")), kpi
+        course = list(openpyxl.load_workbook(io.BytesIO(http.get(f"/api/kpis/{kpi}/trend.xlsx").content)).active.iter_rows(values_only=True))  # type: ignore[union-attr]
+        last = dict(zip(course[0], course[-1], strict=True))
+        assert [row[course[0].index("Giá trị")] for row in course[1:]] == said[kpi]["spark"]
+        assert [last[name] for name in ("Giá trị", "Đơn vị", "Phiên bản", "Số liệu đến")] == [sheet[kpi][name] for name in ("Giá trị", "Đơn vị", "Phiên bản", "Số liệu đến")], kpi
         explained = http.get(f"/api/kpis/{kpi}/explain").json()
         assert explained["value"] == said[kpi]["value"] and explained["formula"]["version"] == said[kpi]["formula_version"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ from dashboards.context import Context
 from dashboards.document import to_html
 from dashboards.figures.numbers import number
 from dashboards.figures.tile import shown_value, tile
+from dashboards.figures.trend import points
 from dashboards.leaders import brief as brief_page
 from dashboards.leaders import changes as changes_page
 from dashboards.leaders import compare as compare_page
@@ -240,10 +242,35 @@ def test_a_spreadsheet_of_a_million_rows_is_refused_in_a_sentence() -> None:
 
 
 def test_paper_of_a_kpi_ranks_the_communes_and_says_the_formula_and_its_version() -> None:
-    said = text_of(as_pdf(files.kpi_paper("incidents_open", CONTEXT, State("vi"), Desk(), SHOWN.now + timedelta(seconds=1))))
+    said = text_of(as_pdf(files.kpi_paper("incidents_open", CONTEXT, State("vi"), Desk(), SHOWN.now + timedelta(seconds=1), SHOWN.feeds)))
     kpi = CONTEXT.kpis["incidents_open"]
     assert f"Phiên bản công thức {kpi.version}, từ {kpi.since:%d/%m/%Y}" in said
     assert said.count("phản ánh") > 80  # a row a commune
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_the_course_of_a_kpi_is_the_same_on_its_page_on_paper_and_as_a_table(lang: Lang) -> None:
+    state = State(lang)
+    for kpi in ("incidents_opened_today", "dossiers_on_time_rate"):
+        t = SHOWN.tiles[kpi]
+        props = kpi_page.render(kpi, CONTEXT, state)(SHOWN)
+        drawn = to_html(props["kpi-trend"]["children"])
+        said = text_of(as_pdf(files.kpi_paper(kpi, CONTEXT, state, Desk(), SHOWN.now, SHOWN.feeds)))
+        rows = sheet(files.trend_table(kpi, CONTEXT, state, Desk()), kpi)
+        assert [row[say("paper.value", lang)] for row in rows] == t.spark and rows[-1][say("paper.value", lang)] == t.value
+        assert rows[-1][say("paper.to", lang)] == datetime(2026, 11, 20) and rows[-2][say("paper.to", lang)] == datetime(2026, 11, 19)
+        assert {(row[say("paper.unit", lang)], row[say("paper.as_of", lang)], row[say("paper.version", lang)]) for row in rows} == {(t.unit, cell_time(t.as_of, CONTEXT.zone), t.formula_version)}
+        told = points(t, kpi_page.spans(CONTEXT.kpis[kpi], t, CONTEXT, state), lang)
+        assert len(told) == len(t.spark) and told[0][0] == say("so_far", lang, period="20/11/2026")
+        for name, text in told:
+            assert f"{name} {text}".replace("\u00a0", " ") in said and escape(name) in drawn and text in drawn
+        for part in ("kpi-facts", "kpi-sources"):
+            page = to_html(props[part]["children"])
+            words = [a or b for a, b in re.findall(r"<dd>([^<]+)</dd>|<span>([^<]+)</span>", page)]
+            assert words and all(word.replace("\u00a0", " ") in said for word in words), part
+        assert f'href="/api/kpis/{kpi}/trend.xlsx?lang={lang}"' in to_html(kpi_page.layout(kpi, CONTEXT, state))
+    few = msgspec.structs.replace(SHOWN.tiles["incidents_open"], spark=[None] * 13 + [3.0])
+    assert points(few, kpi_page.spans(CONTEXT.kpis["incidents_open"], few, CONTEXT, state), lang) == []
 
 
 # -- the geography until 30 June 2025 -----------------------------------------------------------------------------------
@@ -335,7 +362,7 @@ def test_a_refused_form_comes_back_with_what_was_typed_also_when_its_note_is_gon
 
 
 def test_the_paper_of_a_kpi_has_its_notes() -> None:
-    said = text_of(as_pdf(files.kpi_paper("incidents_opened_today", CONTEXT, State("vi"), Desk(), SHOWN.now)))
+    said = text_of(as_pdf(files.kpi_paper("incidents_opened_today", CONTEXT, State("vi"), Desk(), SHOWN.now, SHOWN.feeds)))
     assert "18/11/2026 · Phường Phan Đình Phùng · Mưa lớn" in said and "Nguồn đổi cách ghi" in said
 
 
