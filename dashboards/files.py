@@ -124,7 +124,7 @@ def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callab
             tables = operations_paper.listed(snapshot, desk.doubted(), desk.letters(), context, lang)
             if form == "pdf":
                 return answer(as_pdf(operations_paper.paper(tables, snapshot, context, lang)), form, "operations")
-            return answer(_sheet(operations_paper.sheet(tables, context), form, lang, "operations"), form, "operations")
+            return answer(_sheet(operations_paper.sheet(tables, context, lang), form, lang, "operations"), form, "operations")
 
         return operations
 
@@ -258,7 +258,9 @@ def areas_table(kpi: str, context: Context, state: State, desk: Questions) -> li
     rows = [whole]
     rows += [[code, name, values.get(code)] for code, name in names.items()]
     table = [head, *([*row, t.unit, start, end, as_of, t.formula_version] for row in rows)]
-    return _with_estimates(table, [False, *(code in unsure for code in names)], lang) if state.geography else table
+    if t.qualifier != "exact":  # known of the whole only, as on the page
+        table = _with_column(table, [say("paper.qualifier", lang), _qualifier(t, lang), *("" for _ in names)])
+    return _with_column(table, _estimates([False, *(code in unsure for code in names)], lang)) if state.geography else table
 
 
 def trend_table(kpi: str, context: Context, state: State, desk: Questions) -> list[list[Cell]]:
@@ -270,20 +272,30 @@ def trend_table(kpi: str, context: Context, state: State, desk: Questions) -> li
     return [head, *([area, first, last, value, t.unit, as_of, t.formula_version] for (first, last), value in zip(kpi_page.spans(context.kpis[kpi], t, context, state), t.spark, strict=True))]
 
 
-def _with_estimates(table: list[list[Cell]], unsure: Iterable[bool], lang: Lang) -> list[list[Cell]]:
-    """Return the table with a last column that says which rows are estimated."""
-    marks = [say("paper.estimated", lang), *(say("ops.yes", lang) if mark else "" for mark in unsure)]
-    return [[*row, mark] for row, mark in zip(table, marks, strict=True)]
+def _with_column(table: list[list[Cell]], column: Iterable[str]) -> list[list[Cell]]:
+    return [[*row, cell] for row, cell in zip(table, column, strict=True)]
+
+
+def _estimates(unsure: Iterable[bool], lang: Lang) -> list[str]:
+    """Return the column that says which rows are estimated."""
+    return [say("paper.estimated", lang), *(say("ops.yes", lang) if mark else "" for mark in unsure)]
+
+
+def _qualifier(t: Tile, lang: Lang) -> str:
+    return say(t.qualifier, lang, value="").strip() if t.qualifier != "exact" else ""
 
 
 def compare_table(found: compare_page.Comparison, context: Context, state: State) -> list[list[Cell]]:
-    """A row an area, a column an indicator; units, as-of and versions below."""
+    """A row an area, a column an indicator; units, as-of, versions and how exact the province's values are below."""
     lang = state.lang
     tiles = list(found.tiles.values())
     rows: list[list[Cell]] = [[say("paper.code", lang), say("paper.area", lang), *(titled(t, lang) for t in tiles)]]
     rows += [[row.area or context.areas.province, compare_page.row_name(row, context, state), *row.values.values()] for row in found.rows]
     rows += [["", say("paper.unit", lang), *(t.unit for t in tiles)], ["", say("paper.as_of", lang), *(cell_time(t.as_of, context.zone) for t in tiles)], ["", say("paper.version", lang), *(t.formula_version for t in tiles)]]
-    return _with_estimates(rows, [*(row.estimated for row in found.rows), False, False, False], lang) if state.geography else rows
+    if any(t.qualifier != "exact" for t in tiles):
+        rows.append(["", say("paper.qualifier", lang), *(_qualifier(t, lang) for t in tiles)])
+    below = len(rows) - 1 - len(found.rows)
+    return _with_column(rows, _estimates([*(row.estimated for row in found.rows), *[False] * below], lang)) if state.geography else rows
 
 
 def compare_paper(found: compare_page.Comparison, context: Context, state: State, now: datetime) -> Paper:

@@ -577,6 +577,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kpi.denominator": ("Mẫu số", "Denominator"),
     "page.unknown": ("Không có trang này.", "There is no such page."),
     "paper.due": ("{value} đến {date}", "{value} by {date}"),
+    "paper.qualifier": ("Mức chính xác", "Qualifier"),
     "paper.made": ("Lập lúc {made}", "Made {made}"),
     "search.kind": ("Loại", "Kind"),
     "search.name": ("Tên", "Name"),

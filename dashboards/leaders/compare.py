@@ -17,7 +17,7 @@ from dashboards.context import Context
 from dashboards.figures import frame
 from dashboards.figures.numbers import in_words, period_words, plain
 from dashboards.figures.picker import chooser, geographies, part_name, picker, unit_names
-from dashboards.figures.tile import titled
+from dashboards.figures.tile import shown_value, titled
 from dashboards.leaders.page import exports
 from dashboards.state import State, address
 from dashboards.words import Lang, say
@@ -149,6 +149,8 @@ def _name(row: Row, context: Context, state: State) -> Component | str:
 def shown(t: Tile, value: float | None, row: Row, lang: Lang) -> str:
     if value is None:
         return "–"
+    if not row.area:
+        return shown_value(t, lang)
     text = in_words(value, t.unit, lang, t.decimals)
     return say("estimated", lang, value=text) if row.estimated else text
 

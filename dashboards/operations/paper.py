@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from dashboards.context import Context
 from dashboards.figures.numbers import clock_time_s, number, unit_word
@@ -20,13 +20,28 @@ from ioc.live import Snapshot
 _FEEDS, _DOUBTS, _DEAD = (30, 14, 20, 20, 20, 14, 18, 14, 14, 14, 46), (24, 34, 24, 70, 22, 22), (24, 26, 66, 24, 50, 14, 22)
 
 
+class Measured(NamedTuple):
+    """A number with its unit: one cell on the page, two in a spreadsheet."""
+
+    value: Decimal
+    unit: str
+
+    def words(self, lang: Lang) -> str:
+        exponent = self.value.normalize().as_tuple().exponent
+        written = number(float(self.value), lang, max(0, -exponent) if isinstance(exponent, int) else 0)
+        return f"{written} {unit_word(self.unit, lang, written)}".strip()
+
+
+Told: TypeAlias = str | float | datetime | Measured | None  # times are aware
+
+
 @dataclass(frozen=True)
 class Listed:
-    """A table of the page. Its cells: texts, numbers, and aware times."""
+    """A table of the page."""
 
     heading: str
     head: Sequence[str]
-    rows: Sequence[Sequence[str | float | datetime | None]]
+    rows: Sequence[Sequence[Told]]
     widths: Sequence[int]
 
 
@@ -38,7 +53,7 @@ def listed(snapshot: Snapshot, doubts: Sequence[Mapping[str, Any]], letters: Seq
         for f in snapshot.feeds
     ]  # fmt: skip
     asked = [
-        [titles.get(d["feed"], d["feed"]), " · ".join(filter(None, (d["subject"], d["metric"]))), _measured(d, lang), d["why"][lang], d["time"], d["received_at"]]
+        [titles.get(d["feed"], d["feed"]), " · ".join(filter(None, (d["subject"], d["metric"]))), _measured(d), d["why"][lang], d["time"], d["received_at"]]
         for d in doubts
     ]  # fmt: skip
     dead = [[titles.get(d["feed"], d["feed"]), d["cause"], d["message"], d["field"] or "", d["repair"] or "", d["times"], d["last_at"]] for d in letters]
@@ -49,26 +64,33 @@ def listed(snapshot: Snapshot, doubts: Sequence[Mapping[str, Any]], letters: Seq
     ]
 
 
-def _measured(row: Mapping[str, Any], lang: Lang) -> str:
-    if row["value"] is None:
-        return ""
-    exponent = Decimal(str(row["value"])).normalize().as_tuple().exponent
-    written = number(float(row["value"]), lang, max(0, -exponent) if isinstance(exponent, int) else 0)
-    return f"{written} {unit_word(row['unit'] or '1', lang, written)}".strip()
+def _measured(row: Mapping[str, Any]) -> Measured | None:
+    return None if row["value"] is None else Measured(Decimal(str(row["value"])), row["unit"] or "1")
 
 
-def sheet(tables: Sequence[Listed], context: Context) -> list[list[Cell]]:
+def sheet(tables: Sequence[Listed], context: Context, lang: Lang) -> list[list[Cell]]:
     """Return the tables one below the other, each under its heading; all rows are of one width."""
     rows: list[list[Cell]] = []
     for table in tables:
-        rows += [*([[]] if rows else []), [table.heading], list(table.head)]
-        rows += [[cell_time(cell, context.zone) if isinstance(cell, datetime) else cell for cell in row] for row in table.rows]
+        measured = [any(isinstance(row[i], Measured) for row in table.rows) for i in range(len(table.head))]
+        rows += [*([[]] if rows else []), [table.heading]]
+        rows.append([cell for name, two in zip(table.head, measured, strict=True) for cell in ((name, say("paper.unit", lang)) if two else (name,))])
+        rows += [[cell for told, two in zip(row, measured, strict=True) for cell in _cells(told, two, context)] for row in table.rows]
     width = max(map(len, rows))
     return [row + [None] * (width - len(row)) for row in rows]
 
 
+def _cells(told: Told, two: bool, context: Context) -> list[Cell]:
+    if isinstance(told, Measured):
+        return [float(told.value), told.unit]
+    cell = cell_time(told, context.zone) if isinstance(told, datetime) else told
+    return [cell, ""] if two else [cell]
+
+
 def paper(tables: Sequence[Listed], snapshot: Snapshot, context: Context, lang: Lang) -> Paper:
-    def text(cell: str | float | datetime | None) -> str:
+    def text(cell: Told) -> str:
+        if isinstance(cell, Measured):
+            return cell.words(lang)
         if isinstance(cell, datetime):
             return clock_time_s(cell, snapshot.now, context.zone, lang)
         if isinstance(cell, str):
@@ -77,7 +99,7 @@ def paper(tables: Sequence[Listed], snapshot: Snapshot, context: Context, lang: 
 
     parts = []
     for table in tables:
-        right = [i for i in range(len(table.head)) if any(isinstance(row[i], int | float) for row in table.rows)]
+        right = [i for i in range(len(table.head)) if any(isinstance(row[i], int | float | Measured) for row in table.rows)]
         found = Table(table.head, [[text(cell) for cell in row] for row in table.rows], table.widths, right) if table.rows else None
         parts.append(Part(table.heading, [] if found else [say("changes.none", lang)], found))
     made = f"{snapshot.now.astimezone(context.zone):%H:%M %d/%m/%Y}"

@@ -293,6 +293,25 @@ def test_a_comparison_of_former_units_names_them_all_and_marks_what_is_estimated
     assert "~" in text_of(as_pdf(files.compare_paper(found, CONTEXT, state, SHOWN.now)))
 
 
+@pytest.mark.parametrize("geography", ["", "districts"])
+def test_a_number_that_is_not_exact_says_so_in_a_comparison_and_among_its_areas(geography: str) -> None:
+    bound = msgspec.structs.replace(SHOWN.tiles["incidents_open"], value=230.0, qualifier="at_most")
+
+    class Bounded(Desk):
+        def tiles(self, asked: Asked, kpis: Iterable[str] | None = None) -> dict[str, Tile]:
+            return super().tiles(asked, kpis) | {"incidents_open": bound}
+
+    state = State("vi", geography=geography, more=(("kpis", "incidents_open,dossiers_on_time_rate"),))
+    found = compare_page.compare(CONTEXT, state, Bounded())
+    page = to_html(compare_page.layout(CONTEXT, state, found)).replace("\u00a0", " ")
+    assert page.count("tối đa 230 phản ánh") == 1 and "tối đa 230 phản ánh" in text_of(as_pdf(files.compare_paper(found, CONTEXT, state, SHOWN.now)))
+    rows = files.compare_table(found, CONTEXT, state)
+    assert rows[-1][1:4] == ["Mức chính xác", "tối đa", ""] and len({len(row) for row in rows}) == 1
+    assert "Mức chính xác" not in [row[1] for row in files.compare_table(compared(), CONTEXT, State("vi"))]
+    head, whole, *units = files.areas_table("incidents_open", CONTEXT, state, Bounded())
+    assert whole[head.index("Mức chính xác")] == "tối đa" and {row[head.index("Mức chính xác")] for row in units} == {""}
+
+
 def test_columns_stand_in_the_order_of_the_address_whatever_order_they_are_answered_in() -> None:
     for kpis in ("incidents_open,dossiers_on_time_rate", "dossiers_on_time_rate,incidents_open"):
         found = compared(kpis=kpis)
@@ -445,14 +464,16 @@ LETTERS: list[dict[str, Any]] = [{"feed": "health", "cause": "bad_time", "messag
 @pytest.mark.parametrize("lang", ["vi", "en"])
 def test_the_page_of_operations_is_the_same_as_a_sheet_and_on_paper(lang: Lang) -> None:
     tables = operations_paper.listed(SHOWN, DOUBTS, LETTERS, CONTEXT, lang)
-    rows = list(csv.reader(io.StringIO(as_csv(operations_paper.sheet(tables, CONTEXT), lang).decode("utf-8-sig")), delimiter=";"))
+    rows = list(csv.reader(io.StringIO(as_csv(operations_paper.sheet(tables, CONTEXT, lang), lang).decode("utf-8-sig")), delimiter=";"))
     said = text_of(as_pdf(operations_paper.paper(tables, SHOWN, CONTEXT, lang)))
-    assert len([row for row in rows if any(row)]) == len(SHOWN.feeds) + 2 + 6 and as_xlsx(operations_paper.sheet(tables, CONTEXT), "operations")
+    assert len([row for row in rows if any(row)]) == len(SHOWN.feeds) + 2 + 6 and as_xlsx(operations_paper.sheet(tables, CONTEXT, lang), "operations")
     for feed in SHOWN.feeds:
         row = next(row for row in rows if row[0] == pick(feed.title, lang))
         assert row[6] == str(feed.events) and number(feed.events, lang) in said
     assert ("điểm nằm ngoài tỉnh" if lang == "vi" else "the point lies outside the province") in said
     assert ("12.000,5 bed" if lang == "vi" else "12,000.5 bed") in said
+    cells = next(row for row in operations_paper.sheet(tables, CONTEXT, lang) if row[1] == "s-7 · beds")
+    assert cells[2:4] == [12000.5, "{bed}"] and cells[5] == cell_time(SHOWN.now, CONTEXT.zone)
     assert ("1.270" if lang == "vi" else "1,270") in said and ["bad_time", "date is 'x'", "date", "", "1270"] in [row[1:6] for row in rows]
     none = operations_paper.listed(SHOWN, [], [], CONTEXT, lang)
     assert text_of(as_pdf(operations_paper.paper(none, SHOWN, CONTEXT, lang))).count(say("changes.none", lang)) == 2
