@@ -429,6 +429,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "changes.is": ("Nay", "Is"),
     "changes.is_at": ("Nay: tính đến", "Is: as of"),
     "changes.was_rated": ("Đánh giá trước đó", "Status before"),
+    "changes.more": ("Và {n} điều chỉnh khác.", "And {n} other restatements."),
+    "changes.more.one": ("Và {n} điều chỉnh khác.", "And {n} other restatement."),
     "changes.none": ("Không có.", "None."),
     "changes.rules": (
         "Biến động lớn: từ 5 điểm % đối với tỷ lệ; từ 30% và ít nhất 5 đơn vị đối với số đếm.",

@@ -20,7 +20,7 @@ from dashboards.figures import frame
 from dashboards.figures.breakdown import split
 from dashboards.figures.numbers import clock_time, in_words, period_words, signed
 from dashboards.figures.tile import shown_value, titled
-from dashboards.leaders.changes import in_restated_words
+from dashboards.leaders.changes import in_restated_words, more_restated
 from dashboards.leaders.page import exports
 from dashboards.pdf import Paper, Part, as_pdf
 from dashboards.state import State
@@ -35,7 +35,7 @@ from ioc.kpi.tile import Tile
 from ioc.mail import Letter
 
 OF_A_THEME = 3  # sentences about the day before
-RESTATED = 6  # sentences about published values that changed; /changes has the others
+RESTATED = 6  # sentences about published values that changed; how many more there are is said, and /changes has them
 ALARMS = 12  # sentences; how many more there are is said
 FORMS = ("csv", "xlsx", "pdf", "txt")
 
@@ -89,7 +89,7 @@ def write(context: Context, state: State, desk: Questions) -> Brief:
         (say("brief.alarms", lang), _alarms(tiles.values(), state)),
         (say("brief.yesterday", lang, day=told), [s for _, kpis in context.themes for s in _of_theme([yesterday[k] for k in kpis if k in yesterday], state)]),
         (say("changes.statuses", lang), [_sentence(c.tile, state, "brief.status", was=say(f"status.{c.was_status}", lang), now=say(f"status.{c.tile.status}", lang)) for c in found.statuses]),
-        (say("changes.restated", lang), [_restated(r, state) for r in found.restated[:RESTATED]]),
+        (say("changes.restated", lang), [*(_restated(r, state) for r in found.restated[:RESTATED]), *(Sentence(text, state.href("/changes")) for text in more_restated(len(found.restated) - RESTATED, lang))]),
         (say("changes.silent", lang), list(_silent(found, context, state))),
     ])  # fmt: skip
 

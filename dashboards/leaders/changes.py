@@ -24,6 +24,8 @@ from ioc.kpi.changes import WEEK, Change, Changes, Restated, Silent
 from ioc.kpi.export import Cell, cell_days, cell_time
 from ioc.kpi.tile import Status, Tile
 
+MOST = 40  # restated values shown; how many more there are is said, and the table has them all
+
 
 def layout(context: Context, state: State, found: Changes | None) -> Component:
     """Return the page; without an answer (the database is away) it says so."""
@@ -36,7 +38,7 @@ def layout(context: Context, state: State, found: Changes | None) -> Component:
         html.Div([head, exports("/api/changes", State(lang)), html.P(_since(found, context, lang), className="description")], className="page-title"),
         _section(say("changes.statuses", lang), [_status(c, state) for c in found.statuses], lang),
         _section(_moved(found, context, lang), [_move(c, state) for c in found.moves], lang),
-        _section(say("changes.restated", lang), [_restated(r, state) for r in found.restated], lang),
+        _section(say("changes.restated", lang), [_restated(r, state) for r in found.restated[:MOST]], lang, more_restated(len(found.restated) - MOST, lang), len(found.restated)),
         _section(say("changes.silent", lang), [_silent(s, found, context, lang) for s in found.silent], lang),
         html.P(say("changes.rules", lang), className="rank-none"),
     ]
@@ -57,9 +59,14 @@ def _time(found: Changes, context: Context, lang: Lang, then: bool = False) -> s
     return f"{at:%H:%M %d/%m/%Y}"
 
 
-def _section(title: str, rows: Sequence[Component], lang: Lang) -> Component:
-    content = list(rows) or [html.P(say("changes.none", lang), className="rank-none")]
-    return html.Section([html.H2([title, html.Span(str(len(rows)), className="count")]), html.Div(content, className="changes")], className="card change-card")
+def more_restated(n: int, lang: Lang) -> list[str]:
+    """Return the sentence that `n` more values were restated than are shown, nothing for none."""
+    return [say("changes.more", lang, n=n)] if n > 0 else []
+
+
+def _section(title: str, rows: Sequence[Component], lang: Lang, more: Sequence[str] = (), n: int | None = None) -> Component:
+    content = [*rows, *(html.P(text, className="rank-none") for text in more)] or [html.P(say("changes.none", lang), className="rank-none")]
+    return html.Section([html.H2([title, html.Span(str(len(rows) if n is None else n), className="count")]), html.Div(content, className="changes")], className="card change-card")
 
 
 def _row(c: Change, state: State, before: list[Component | str], after: list[Component | str]) -> Component:
@@ -130,11 +137,12 @@ def paper(found: Changes, context: Context, lang: Lang) -> Paper:
     names = context.feed_titles(lang)
     statuses = [[titled(c.tile, lang), f"{_words(c, c.was, lang)} ({say(f'status.{c.was_status}', lang)})", f"{_words(c, c.tile.value, lang)} ({say(f'status.{c.tile.status}', lang)})"] for c in found.statuses]
     moves = [[titled(c.tile, lang), _words(c, c.was, lang), f"{_words(c, c.tile.value, lang)} ({signed((c.tile.value or 0.0) - (c.was or 0.0), c.tile.unit, lang, c.tile.decimals)})"] for c in found.moves]
-    restated = [[f"{words.title}, {words.period}: {words.why}", words.was, words.became] for words in (in_restated_words(r, lang) for r in found.restated)]
+    restated = [[f"{words.title}, {words.period}: {words.why}", words.was, words.became] for words in (in_restated_words(r, lang) for r in found.restated[:MOST])]
     silent = [[names.get(s.feed, s.feed), say(f"state.{s.state}", lang), clock_time(s.as_of, found.now, context.zone, lang)] for s in found.silent]
+    more = [Part(sentences=[text]) for text in more_restated(len(found.restated) - MOST, lang)]
     parts = [
         _part(say("changes.statuses", lang), statuses, lang), _part(_moved(found, context, lang), moves, lang),
-        _part(say("changes.restated", lang), restated, lang, ("paper.indicator", "kpi.was", "kpi.became")), _part(say("changes.silent", lang), silent, lang, ("paper.source", "ops.state", "ops.as_of")),
+        _part(say("changes.restated", lang), restated, lang, ("paper.indicator", "kpi.was", "kpi.became")), *more, _part(say("changes.silent", lang), silent, lang, ("paper.source", "ops.state", "ops.as_of")),
         Part(sentences=[say("changes.rules", lang)]),
     ]  # fmt: skip
     return Paper(say("changes.title", lang), [_since(found, context, lang)], parts, f"{context.province(lang)} · {say('centre', lang)}")

@@ -18,7 +18,7 @@ from ioc.store.ledger import Restatement
 FAR_SHARE = 0.3
 FAR_LEAST = {"%": 5.0}  # points
 FAR_COUNT = 5.0
-RESTATED = 40  # lines shown; a new formula restates hundreds of days, each of them in its KPI's explanation
+RESTATED = 10_000  # lines of a day at most; a new formula restates hundreds of days
 WEEK = 7  # days, and points of a daily spark, back to the same weekday
 _BAD = {"good": 0, "unknown": 0, "watch": 1, "alarm": 2}
 

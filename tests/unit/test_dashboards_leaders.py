@@ -431,6 +431,24 @@ def test_changes_as_a_table_say_what_the_page_says_with_numbers_and_times_as_suc
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])
+def test_restated_values_that_are_not_shown_are_counted_and_the_table_has_them(lang: Lang) -> None:
+    some = province.changes(SHOWN)
+    many = msgspec.structs.replace(some, restated=some.restated * (changes_page.MOST + 1))
+    more = say("changes.more", lang, n=1)
+    page = to_html(changes_page.layout(CONTEXT, State(lang), many))
+    assert page.count('data-change="restated"') == changes_page.MOST and more in page and f'<span class="count">{changes_page.MOST + 1}</span>' in page
+    assert more in text_of(as_pdf(changes_page.paper(many, CONTEXT, lang))) and more not in to_html(changes_page.layout(CONTEXT, State(lang), some))
+    assert len(changes_page.table(many, CONTEXT, lang)) == len(changes_page.table(some, CONTEXT, lang)) + changes_page.MOST
+
+    class Restating(Morning):
+        def changes(self) -> Changes:
+            return many
+
+    told = next(sentences for heading, sentences in brief_page.write(CONTEXT, State(lang), Restating()).parts if heading == say("changes.restated", lang))
+    assert len(told) == brief_page.RESTATED + 1 and told[-1].text == say("changes.more", lang, n=len(many.restated) - brief_page.RESTATED)
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
 def test_the_brief_as_a_table_has_a_row_a_sentence_with_its_number(lang: Lang) -> None:
     found = brief_page.write(CONTEXT, State(lang), Morning())
     page, rows = to_html(brief_page.layout(CONTEXT, State(lang), found)), sheet(brief_page.table(found, CONTEXT, lang), "brief")
