@@ -16,7 +16,7 @@ import dash
 import fastapi
 import msgspec
 import pydeck
-from dash import ClientsideFunction, Input, Output, dcc, html
+from dash import Input, Output, dcc, html
 from dash.development.base_component import Component
 from fastapi import HTTPException
 from fastapi.staticfiles import StaticFiles
@@ -96,7 +96,7 @@ def create(
         server=api,
         backend="fastapi",
         assets_folder=str(_HERE / "assets"),
-        assets_ignore=r"paint\.js|gallery\.css",  # of plain pages: here Dash itself puts values in, also where there is no element (stores)
+        assets_ignore=r"paint\.js|gallery\.css",  # of plain pages: here Dash itself puts values in
         title=f"IOC {config.province.name.vi}",
         update_title=None,  # a tab that says "Updating..." at every value is noise
         suppress_callback_exceptions=True,  # pages are swapped in by the router
@@ -105,15 +105,6 @@ def create(
     app.backend.websocket_capability = False  # values come over /live; Dash's own websocket stays shut
     app.layout = html.Div([dcc.Location(id="url", refresh=True), html.Div(id="page")])
     _route(app, context, scenes)
-    app.clientside_callback(
-        ClientsideFunction("ioc", "map"),
-        Output("map-canvas", "data-drawn"),
-        Input("map-areas", "data"),
-        Input("map-incidents", "data"),
-        Input("map-assets", "data"),
-        Input("map-outlines", "data"),
-        dash.State("map-spec", "data"),
-    )
     _register(hub, context, scenes)
     app._setup_server()  # otherwise a restarted server knows no callback until somebody loads a page
     return app

@@ -5,6 +5,8 @@
 
   const SILENCE_MS = 4000; // the server says something every 2 s; twice that is a cut link
   const CLOSED_MS = 1500; // a closed link that is not back after this is worth a banner
+  const STOOD_MS = 1000; // a page whose watch is this late stood still (a busy computer); what the server said meanwhile waits to be read:
+  const READ_MS = 2000; // for so long, once or twice in a silence: in a hidden tab each look is late
   const RETRY_MS = { first: 500, most: 4000, denied: 30000 };
   const ANSWER_MS = 3000; // a server that is there answers within this
   const DOOR = document.currentScript.src; // what is asked for to see whether it is
@@ -17,6 +19,9 @@
   let knocks = 0;
   let heard = performance.now(); // when the server last said something; this clock never jumps, whatever is done to the machine's
   let base = Date.now() - performance.now(); // the server's time when this page began, ms; the machine's until it says so
+  let watched = heard; // when the link was last looked at
+  let stood = 0; // how often this page stood still since the server last said something
+  let reading = 0; // until when it reads what was said meanwhile
   let closedAt = null;
   let lostSince = null; // by the server's clock, ms
   let denied = false;
@@ -103,6 +108,7 @@
 
   function receive(message, past) {
     heard = performance.now();
+    stood = reading = 0;
     closedAt = null;
     retry = RETRY_MS.first;
     denied = false;
@@ -132,8 +138,9 @@
     const text = JSON.stringify(values);
     if (shown.get(id) === text) return;
     try {
-      // Dash must know what the wall's stores hold (the map hangs on them); a plain page has no Dash.
-      if (window.dash_clientside && window.dash_clientside.set_props) window.dash_clientside.set_props(id, values);
+      const taker = window.ioc_map && window.ioc_map.takers[id];
+      if (taker) taker(values);
+      else if (window.dash_clientside && window.dash_clientside.set_props) window.dash_clientside.set_props(id, values);
       else window.ioc_paint(id, values);
       shown.set(id, text);
     } catch (problem) {
@@ -204,7 +211,10 @@
       heard = performance.now();
       connect();
     }
-    if (!page) return;
+    const late = performance.now() - watched;
+    watched = performance.now();
+    if (late > STOOD_MS && (stood += 1) <= 2) reading = watched + READ_MS;
+    if (!page || watched < reading) return;
     const closed = closedAt !== null && performance.now() - closedAt > CLOSED_MS;
     if (closed || silent() > SILENCE_MS) {
       if (lostSince === null) {

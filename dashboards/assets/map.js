@@ -9,7 +9,7 @@
   let deck = null;
   let shapes = null;
   let starting = null;
-  let wanted = null; // the newest {areas, incidents, assets, outlines: see dashboards/maps/panel.py, spec}
+  let wanted = null; // the newest {areas, incidents, assets, outlines: see dashboards/maps/panel.py, spec, root: whose spec}
   let drawn = {}; // what the rows were made of
   let rows = {}; // layer -> its data; the same object as long as there is nothing new, so that deck leaves the layer alone
   let text = 0; // size of a label, px
@@ -508,21 +508,31 @@
     console.info("the map is shown as a ranking:", reason);
   }
 
-  // ---- called by Dash when one of the map's stores changed ---------------------------------------------------
+  // ---- what the live link brings -----------------------------------------------------------------------------
 
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.ioc = {
-    map(areas, incidents, assets, outlines, spec) {
-      if (!spec || areas === undefined || areas === null) return window.dash_clientside.no_update;
-      wanted = { areas, incidents: incidents || NONE, assets: assets || NONE, outlines: outlines || [], spec };
-      say(areas);
-      if (!starting) starting = prepare(spec).catch((problem) => refuse(String(problem)));
-      starting.then(() => {
-        if (shapes) requestAnimationFrame(() => refresh(false));
-      });
-      return window.dash_clientside.no_update;
-    },
-  };
+  const PARTS = { "map-areas": "areas", "map-incidents": "incidents", "map-assets": "assets", "map-outlines": "outlines" };
+  const had = { incidents: NONE, assets: NONE, outlines: [] }; // the newest of each part
+  let due = false;
+
+  // Take a part of the map. Not by way of a Dash callback: Dash keeps every value of a callback's input for ever (for its
+  // undo), which on a wall is 80 MB an hour.
+  function take(id, { data }) {
+    had[PARTS[id]] = data;
+    const root = canvasRoot();
+    if (!root || !had.areas) return;
+    wanted = { ...had, spec: wanted && wanted.root === root ? wanted.spec : JSON.parse(root.dataset.spec), root };
+    if (id === "map-areas") say(data);
+    if (!starting) starting = prepare(wanted.spec).catch((problem) => refuse(String(problem)));
+    if (due) return;
+    due = true; // all parts of a message are drawn at once
+    starting.then(() =>
+      requestAnimationFrame(() => {
+        due = false;
+        if (shapes) refresh(false);
+      }),
+    );
+  }
+  const takers = Object.fromEntries(Object.keys(PARTS).map((id) => [id, (props) => take(id, props)]));
 
   let looked = ""; // the part of the province the camera was set for
   window.addEventListener("ioc:scene", (event) => {
@@ -551,5 +561,5 @@
     }, 200);
   }
   const sizes = new ResizeObserver(fit);
-  window.ioc_map = { drawn: () => count, deck: () => deck, text: () => text };
+  window.ioc_map = { takers, drawn: () => count, deck: () => deck, text: () => text };
 })();

@@ -1,20 +1,21 @@
 """The map on a screen: its frame, legend and stand-in; and what a snapshot changes of it.
 
-Component ids: `map` (the root), `map-canvas` (JavaScript draws here), `map-legend`, `map-ranking` (shown when WebGL
-is refused), and the stores `map-spec` (once), `map-areas` (per scene: KPI, freshness, classes, how points are drawn),
-`map-incidents`, `map-assets` (dashboards/maps/points.py) and `map-outlines` (dashboards/maps/outlines.py). The hub sends a store only
-when its content changed. One map serves all scenes; `assets/map.js` draws the one whose turn it is and says on the root
-which KPI that is.
+Component ids: `map` (the root), `map-canvas` (JavaScript draws here, by what stands in `data-spec`), `map-legend`, `map-ranking`
+(shown when WebGL is refused). Parts of the map that are no components, which `assets/map.js` takes from the live link itself: `map-areas`
+(per scene: KPI, freshness, classes, how points are drawn), `map-incidents`, `map-assets` (dashboards/maps/points.py) and
+`map-outlines` (dashboards/maps/outlines.py). The hub sends a part only when its content changed. One map serves all scenes;
+`assets/map.js` draws the one whose turn it is and says on the root which KPI that is.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from dash import dcc, html
+from dash import html
 from dash.development.base_component import Component
 
 from dashboards.context import Context
@@ -34,22 +35,20 @@ from ioc.clock import local_day
 from ioc.kpi.tile import Tile
 from ioc.live import Point, Props, Snapshot
 
+PARTS = ("map-areas", "map-incidents", "map-assets", "map-outlines")  # what is sent and is no component
 LAYERS: tuple[points.Layer, ...] = ("incident", "asset")
 
 
 def layout(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
     """Return the frame of the map of these scenes (each with a map); `assets/map.js` draws into `map-canvas`."""
     geometry = context.shapes
-    stores = [dcc.Store(id=f"map-{name}") for name in ("areas", "incidents", "assets", "outlines")]
     return html.Section(
         [
-            html.Div(id="map-canvas", className="map-canvas"),
+            html.Div(id="map-canvas", className="map-canvas", **{"data-spec": json.dumps(spec(context.areas, geometry["bounds"], lang), ensure_ascii=False, separators=(",", ":"))}),
             html.Div([html.Div(say("map.refused", lang), className="map-refused"), html.Div(id="map-ranking")], className="map-fallback"),
             html.Div(id="map-legend", className="map-legend"),
             inset(lang),
             html.Div([html.Div(id="map-scale", className="map-scale"), html.Div(say("map.north", lang), className="map-north")], className="map-measure", **{"aria-hidden": "true"}),
-            dcc.Store(id="map-spec", data=spec(context.areas, geometry["bounds"], lang)),
-            *stores,
         ],
         id="map",
         className="map",
@@ -70,7 +69,7 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
     kept = kept or Kept()
     day = local_day(snapshot.now, context.zone)
     found = points.columns(snapshot.points, _standing_still(snapshot, context))
-    stores, mine = kept.of("map places", (found,), partial(_places, scenes, found, snapshot.points, context, lang))
+    parts, mine = kept.of("map places", (found,), partial(_places, scenes, found, snapshot.points, context, lang))
     areas: dict[str, Any] = {}
     legends: list[Any] = []
     rankings: list[Any] = []
@@ -82,16 +81,16 @@ def props(scenes: Sequence[Scene], snapshot: Snapshot, context: Context, lang: L
         areas[scene.name] = area
         legends.append(legend)
         rankings.append(rows)
-    return {"map-areas": {"data": areas}, **stores, "map-legend": {"children": legends}, "map-ranking": {"children": rankings}}
+    return {"map-areas": {"data": areas}, **parts, "map-legend": {"children": legends}, "map-ranking": {"children": rankings}}
 
 
 def _places(scenes: Sequence[Scene], found: Columns, every: Sequence[Point], context: Context, lang: Lang) -> tuple[Props, dict[str, Mine]]:
-    """Return the stores of points and shapes, and by scene what it draws of them."""
+    """Return the parts of points and shapes, and by scene what it draws of them."""
     bounds = context.shapes["bounds"]
     drawn = {scene.name: _drawn(scene, found, bounds, context) for scene in scenes}
     sets = {layer: points.sets(found, [d for layers in drawn.values() for d in layers if d.layer == layer], bounds) for layer in LAYERS}
     near = [p for p in found.shaped if outlines.touches(p, bounds)]
-    stores: Props = {
+    parts: Props = {
         "map-incidents": {"data": sets["incident"]},
         "map-assets": {"data": sets["asset"]},
         "map-outlines": {"data": outlines.rows(near, bounds, lang)},
@@ -105,7 +104,7 @@ def _places(scenes: Sequence[Scene], found: Columns, every: Sequence[Point], con
         symbols = to_json(_symbols(scene_map, found, layers, sets, shapes, away, bounds, lang))
         stations = _stations(scene_map, every, bounds) if scene_map.chips else []
         mine[scene.name] = Mine({layer.layer: [layer.mode, layer.key] for layer in layers}, symbols, stations)
-    return stores, mine
+    return parts, mine
 
 
 def _scene(

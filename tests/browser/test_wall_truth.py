@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -198,6 +200,19 @@ def test_w11_neither_memory_nor_nodes_nor_listeners_grow(screens: Screens, open_
     assert after["heap"] <= before["heap"] + 1, (before, after)
 
 
+def test_w11_dash_keeps_nothing_of_the_values_that_came(screens: Screens, open_page: OpenPage) -> None:
+    """Dash keeps every value of a callback's input for its undo, for ever: what a wall is told must be the input of none."""
+    page = drawn(open_page("/wall", script=REFUSE_WEBGL))
+    kept = "window.dash_stores[0].getState().history.past.length"
+    before = page.evaluate(kept)
+    dice = random.Random(1)
+    for seq in range(2, 8):
+        shot = province.snapshot(seq, values={"dossiers_received_today": float(seq), "incidents_open": float(seq)})
+        screens.show(msgspec.structs.replace(shot, points=province.points(dice)))
+        expect(page.locator(TILE)).to_have_attribute("data-value", str(seq), timeout=40_000)
+    assert page.evaluate(kept) == before
+
+
 def test_w22_forty_tiles_are_all_there_and_nothing_comes_from_elsewhere(screens: Screens, open_page: OpenPage) -> None:
     page = open_page("/wall/forty", wait=False)
     asked: list[tuple[str, str]] = []
@@ -228,3 +243,18 @@ def test_w23_a_jump_of_the_screens_own_clock_neither_hides_a_cut_link_nor_invent
     expect(page.locator("[data-link-since]")).to_contain_text("14:3")
     screens.heal()
     expect(page.locator("#link-lost")).to_be_hidden(timeout=40_000)
+
+
+def test_w07_a_screen_that_stood_still_takes_no_cut_link_for_granted(screens: Screens, open_page: OpenPage) -> None:
+    page = open_page("/wall/overview", script=REFUSE_WEBGL)
+    links: list[str] = []
+    page.on("websocket", lambda link: links.append(link.url))
+    page.evaluate("window.seen = 0; new MutationObserver(() => { if (!document.querySelector('#link-lost').hidden) window.seen += 1; }).observe(document.querySelector('#link-lost'), { attributes: true })")
+    for _ in range(2):
+        page.evaluate("{ const until = performance.now() + 6000; while (performance.now() < until); }")  # the server spoke three times
+        page.wait_for_timeout(2500)
+    assert page.evaluate("window.seen") == 0
+    assert not links
+    screens.cut("silent")
+    page.evaluate("{ const until = performance.now() + 6000; while (performance.now() < until); }")
+    expect(page.locator("#link-lost")).to_be_visible(timeout=5_000)

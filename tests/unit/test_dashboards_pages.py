@@ -20,6 +20,7 @@ from dashboards.figures.parts import to_json
 from dashboards.figures.tile import titled
 from dashboards.leaders import kpi as kpi_page
 from dashboards.leaders import page as leaders_page
+from dashboards.maps.panel import PARTS
 from dashboards.operations import page as operations_page
 from dashboards.state import State
 from dashboards.wall import page as wall_page
@@ -65,7 +66,7 @@ def test_it_sends_only_to_places_that_are_on_the_page(lang: Lang) -> None:
         places = ids(page)
         assert len(places) == len(set(places))
         sent = render(province.snapshot())
-        assert sent and sent.keys() <= set(places)
+        assert sent and sent.keys() <= {*places, *PARTS}
         assert json.dumps(sent)
 
 
