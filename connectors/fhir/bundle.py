@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from connectors.fhir import measures
 from connectors.fhir.resources import commune_code
 from ioc.connect import Context, Defect, Document, Record, Retriable, Skip, fields, rows, shown, unknown_layout
 
@@ -13,8 +14,8 @@ _LAST = re.compile(r"[:/]([A-Za-z0-9\-.]{1,64})$")  # of urn:uuid:..., or of an 
 
 
 def split(document: Document, context: Context[Any]) -> list[Record]:
-    """Return the resources of a document; learn on the way in which commune each facility lies."""
-    records = _split(document)
+    """Return the resources of a document, MeasureReports by their cells; learn on the way in which commune each facility lies."""
+    records = [part for record in _split(document) for part in (measures.cells(record, context) if record.kind == "MeasureReport" and record.defect is None else [record])]
     areas = facility_areas(context)
     for record in records:
         if record.kind == "Location" and isinstance(record.value, dict):

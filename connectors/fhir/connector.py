@@ -1,4 +1,4 @@
-"""Reading a FHIR server: Location, Encounter, Immunization by _lastUpdated, following opaque next links.
+"""Reading a FHIR server: Location, Encounter, Immunization, MeasureReport by _lastUpdated, following opaque next links.
 
 The cursor: {resource: {"since": newest lastUpdated, "from": where the next search starts, "seen": marks},
 "areas": {facility: commune}}. A search never shows deletions; `entered-in-error` counts as one.
@@ -9,23 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
-from connectors.fhir import bundle, resources
+from connectors.fhir import bundle, measures, resources
 from ioc.connect import Connector, Context, Document, Options, Page, Record, Seen, Skip, Walk, each_part, fields
 from ioc.events import MAX_AHEAD, Event
 
-Resource: TypeAlias = Literal["Location", "Encounter", "Immunization"]
-RESOURCES: tuple[Resource, ...] = ("Location", "Encounter", "Immunization")
+Resource: TypeAlias = Literal["Location", "Encounter", "Immunization", "MeasureReport"]
+RESOURCES: tuple[Resource, ...] = get_args(Resource)
 
 
 class FhirOptions(Options):
-    resources: list[Resource] = Field(list(RESOURCES), description="Which resources are asked for; Location first, it says where a facility is.")
+    resources: list[Resource] = Field(["Location", "Encounter", "Immunization"], description="Which resources are asked for; Location first, it says where a facility is. MeasureReport: weekly cases of notifiable diseases.")
     page_size: int = Field(200, ge=1, le=5000, description="_count: resources a page.")
     overlap_s: int = Field(60, ge=0, le=86_400, description="How far back of the newest _lastUpdated the next search starts.")
-    commune_system: str = Field("urn:vn:gso:commune", description="Identifier system or extension url that carries a Location's commune code.")
+    commune_system: str = Field("urn:vn:gso:commune", description="Identifier system or extension url that carries a Location's commune code; of a stratum's code, too.")
+    diseases: dict[str, str] = Field(dict(measures.DISEASES), description="Codes of MeasureReports (ICD-10 by code or category, or the server's own) and the disease in the metric: cases.DISEASE.")
 
 
 class Fhir(Connector[FhirOptions]):
@@ -46,7 +47,7 @@ class Fhir(Connector[FhirOptions]):
         return bundle.split(document, context)
 
     def map(self, record: Record, context: Context[Any]) -> list[Event]:
-        return resources.to_events(record, context)
+        return [measures.to_event(record.value, record, context)] if record.kind == "MeasureReport" else resources.to_events(record, context)
 
 
 class _Reading:

@@ -42,7 +42,24 @@ FIELDS: dict[str, FieldClass] = {
     "address.extension.url": "public",
     "address.extension.valueCode": "public",
     "address.extension.valueString": "public",
-    # never read
+    # MeasureReport only
+    "type": "public",
+    "date": "internal",
+    "reporter.reference": "internal",
+    "group.code.coding.code": "public",
+    "group.code.coding.system": "public",
+    "group.population.code.coding.code": "public",
+    "group.stratifier.stratum.value.coding.code": "public",
+    "group.stratifier.stratum.value.coding.system": "public",
+    "group.stratifier.stratum.component.value.coding.code": "public",
+    "group.stratifier.stratum.component.value.coding.system": "public",
+    "group.stratifier.stratum.population.code.coding.code": "public",
+    # read, but a dead letter must not tell them: a small count never leaves
+    "group.population.count": "personal",
+    "group.measureScore.value": "personal",
+    "group.stratifier.stratum.population.count": "personal",
+    "group.stratifier.stratum.measureScore.value": "personal",
+    # never read; of a MeasureReport the Location it is about
     "subject.reference": "personal",
     "patient.reference": "personal",
     "participant.individual.reference": "personal",
@@ -68,7 +85,7 @@ def to_events(record: Record, context: Context[Any]) -> list[Event]:
         raise Skip("operation_outcome", f"the server reports: {_issues(value)}", repair="ask whoever runs the server", body=False)
     if not record.kind:
         raise Skip("wrong_type", "a FHIR resource says its resourceType; this does not", field="resourceType", body=False)
-    raise Skip("out_of_scope", f"{record.kind} is not read: only Encounter, Immunization and Location are, without persons", field="resourceType", repair="leave it out of the search", body=False)
+    raise Skip("out_of_scope", f"{record.kind} is not read: only Encounter, Immunization, Location and summaries (MeasureReport) are, without persons", field="resourceType", repair="leave it out of the search", body=False)
 
 
 def _issues(value: Mapping[str, Any]) -> str:
@@ -81,9 +98,9 @@ def _encounter(value: Mapping[str, Any], record: Record, context: Context[Any]) 
     status = fields.text(value, "status")
     period = value.get("period")
     period = period if isinstance(period, dict) else {}
-    start, start_doubt = _when(period.get("start"), "period.start", context)
-    end, _ = _when(period.get("end"), "period.end", context)
-    time = _updated(value) or _first(end, start)
+    start, start_doubt = when(period.get("start"), "period.start", context)
+    end, _ = when(period.get("end"), "period.end", context)
+    time = updated(value) or _first(end, start)
     if time is None:
         raise Skip("missing_time", "neither meta.lastUpdated nor period says when", field="period", repair="send meta.lastUpdated")
     if status == "entered-in-error":
@@ -115,8 +132,8 @@ def _encounter(value: Mapping[str, Any], record: Record, context: Context[Any]) 
 def _immunization(value: Mapping[str, Any], record: Record, context: Context[Any]) -> Event:
     subject = digest_of("imm", "Immunization", fields.identifier(value, "id"))
     status = fields.text(value, "status")
-    at, at_doubt = _when(value.get("occurrenceDateTime"), "occurrenceDateTime", context)
-    time = _updated(value) or at
+    at, at_doubt = when(value.get("occurrenceDateTime"), "occurrenceDateTime", context)
+    time = updated(value) or at
     if time is None:
         raise Skip("missing_time", "occurrenceDateTime is missing", field="occurrenceDateTime", repair="send when it was given; a text (occurrenceString) cannot be counted")
     if status == "entered-in-error":
@@ -148,7 +165,7 @@ def _location(value: Mapping[str, Any], context: Context[Any]) -> Event:
     status = fields.text(value, "status")
     if status is not None and status not in STATES and status != "entered-in-error":
         raise Skip("unknown_status", f"status is {shown(status)}, which a Location does not have", field="status")
-    time = _updated(value) or context.now  # a Location without a version is so as we see it
+    time = updated(value) or context.now  # a Location without a version is so as we see it
     if status == "entered-in-error":
         return context.event(subject, time, Asset(deleted=True))
     area = context.area(commune_code(value, context), "commune")
@@ -186,11 +203,11 @@ def digest_of(prefix: str, kind: str, id_: str) -> str:
 def commune_code(location: Mapping[str, Any], context: Context[Any]) -> str | None:
     """Return the commune code of a Location: an identifier, or an extension of the address."""
     system = context.options.commune_system
-    for identifier in _dicts(location.get("identifier")):
+    for identifier in dicts(location.get("identifier")):
         if identifier.get("system") == system:
             return fields.text(identifier, "value")
     address = location.get("address")
-    for extension in _dicts(address.get("extension") if isinstance(address, dict) else None):
+    for extension in dicts(address.get("extension") if isinstance(address, dict) else None):
         if extension.get("url") == system:
             coded = extension.get("valueCoding")
             found = coded if isinstance(coded, dict) else extension
@@ -198,7 +215,8 @@ def commune_code(location: Mapping[str, Any], context: Context[Any]) -> str | No
     return None
 
 
-def _dicts(value: Any) -> list[dict[str, Any]]:
+def dicts(value: Any) -> list[dict[str, Any]]:
+    """Return what of a list are objects."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -212,19 +230,24 @@ def _class(value: Any) -> str | None:
 
 
 def _coding(concept: Any) -> str | None:
-    codings = _dicts(concept.get("coding") if isinstance(concept, dict) else None)
+    codings = dicts(concept.get("coding") if isinstance(concept, dict) else None)
     return next((code for coding in codings if (code := fields.text(coding, "code"))), None)
 
 
 def _facility(value: Mapping[str, Any], record: Record) -> str | None:
     """Return the id of the first Location named, else of the Organization."""
     location = value.get("location")
-    candidates = [item.get("location") for item in _dicts(location)] + [location, value.get("serviceProvider")]
-    candidates += [item.get("actor") for item in _dicts(value.get("performer")) if "Organization" in str(_reference(item.get("actor")))]
+    candidates = [item.get("location") for item in dicts(location)] + [location, value.get("serviceProvider")]
+    candidates += [item.get("actor") for item in dicts(value.get("performer")) if "Organization" in str(_reference(item.get("actor")))]
     for candidate in candidates:
         if (found := _id(_reference(candidate), record)) is not None:
             return found
     return None
+
+
+def referred(value: Any, record: Record) -> str | None:
+    """Return the id of what a Reference points to."""
+    return _id(_reference(value), record)
 
 
 def _reference(value: Any) -> str | None:
@@ -248,7 +271,8 @@ def _area(facility: str | None, context: Context[Any]) -> str | None:
     return areas.get(facility or "")
 
 
-def _updated(value: Mapping[str, Any]) -> datetime | None:
+def updated(value: Mapping[str, Any]) -> datetime | None:
+    """Return meta.lastUpdated."""
     meta = value.get("meta")
     return fields.moment(meta.get("lastUpdated"), "meta.lastUpdated") if isinstance(meta, dict) else None
 
@@ -257,7 +281,7 @@ def _first(*times: datetime | None) -> datetime | None:
     return next((at for at in times if at is not None), None)
 
 
-def _when(value: Any, field: str, context: Context[Any]) -> tuple[datetime | None, str | None]:
+def when(value: Any, field: str, context: Context[Any]) -> tuple[datetime | None, str | None]:
     """Return a FHIR dateTime cut to the hour, and the doubt of a partial one ("2015-03" is its first day)."""
     if isinstance(value, str) and (partial := _PARTIAL.fullmatch(value.strip())):
         year, month, day = (int(part) if part else 1 for part in partial.groups())
