@@ -68,6 +68,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "map": ("Bản đồ", "Map"),
     "map.approximate": ("ranh giới gần đúng", "approximate boundaries"),
     "map.no_data": ("không có", "none"),
+    "map.no_value": ("chưa có", "none yet"),
     "map.incident": ("đang mở", "open"),
     "map.overdue": ("quá hạn", "overdue"),
     "map.asset": ("cơ sở", "facility"),

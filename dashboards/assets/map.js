@@ -14,8 +14,9 @@
   let rows = {}; // layer -> its data; the same object as long as there is nothing new, so that deck leaves the layer alone
   let text = 0; // size of a label, px
   let world = 1; // px around the Earth at the camera's zoom
-  let left = 0; // px to the legend when the camera was set
-  let frame = { left: 0, right: 0, bottom: 0 }; // of the map beside its legend, in those px
+  let beside = [0, 0]; // the legend's width and height when the camera was set, px
+  let canvas = { left: 0, right: 0, bottom: 0, top: 0 }; // the map's edges, in those px
+  let frame = { left: 0, right: 0 }; // of it beside legend and country
   let count = 0;
   let fitted = ""; // the size the camera was set for
 
@@ -47,9 +48,17 @@
     const codes = (scene() || {}).codes; // of a part of the province only that part is drawn
     return shapes.features.filter((feature) => !codes || codes.includes(feature.properties.code)).map((feature) => {
       const found = classes ? classes[feature.properties.code] : null;
-      const fill = found === null || found === undefined ? spec.no_data : spec.palette[found];
-      return { type: "Feature", geometry: feature.geometry, properties: { code: feature.properties.code, fill } };
-    });
+      const none = found === null || found === undefined;
+      const look = none ? spec.no_data : { fill: spec.palette[found], line: spec.line, width: 5 };
+      return { type: "Feature", geometry: feature.geometry, properties: { code: feature.properties.code, fill: look.fill, line: look.line, width: (look.width * text) / 100, none } };
+    }).sort((a, b) => a.properties.none - b.properties.none); // the line around what has no value lies on top
+  }
+
+  // Communes without a value are hatched, across the hatching of warnings.
+  function blankRows(spec) {
+    const look = spec.no_data;
+    const lines = rows.areas.filter(({ properties }) => properties.none).flatMap(({ geometry }) => polygonsOf(geometry)).flatMap((rings) => hatch(rings, (look.gap * text) / 100, 1));
+    return lines.map(([from, to]) => ({ from, to, line: look.hatch, width: (look.hatch_width * text) / 100 }));
   }
 
   // ---- points: columns all the way from the server to the graphics card -----------------------------------------
@@ -171,25 +180,27 @@
     if (abroad()) return []; // too small there for more than an outline
     return outlines.flatMap(([geometry, , grave]) => {
       const look = spec.outlines[grave ? "grave" : "other"];
-      const polygons = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
-      return polygons.flatMap((rings) => hatch(rings, (look.gap * text) / 100, bounds(spec))).map(([from, to]) => ({ from, to, line: look.hatch, width: (look.hatch_width * text) / 100 }));
+      return polygonsOf(geometry).flatMap((rings) => hatch(rings, (look.gap * text) / 100, -1)).map(([from, to]) => ({ from, to, line: look.hatch, width: (look.hatch_width * text) / 100 }));
     });
   }
 
-  // Slanting lines across a polygon, `gap` px apart: by the even-odd rule, so that holes stay free.
-  function hatch(rings, gap, [west, south, east, north]) {
-    const across = ([lon, lat]) => {
-      const [x, y] = [(lon / 360) * world, mercator(lat) * world];
-      return [(x - y) / Math.SQRT2, (x + y) / Math.SQRT2];
-    };
+  const polygonsOf = (geometry) => (geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates);
+
+  // Slanting lines across a polygon where the map shows it, `gap` px apart: by the even-odd rule, so that holes stay free.
+  // `slant`: 1 falls to the right, -1 rises.
+  function hatch(rings, gap, slant) {
+    const turned = ([x, y]) => [(x - slant * y) / Math.SQRT2, (slant * x + y) / Math.SQRT2];
     const back = (u, v) => {
-      const [x, y] = [(u + v) / Math.SQRT2, (v - u) / Math.SQRT2];
+      const [x, y] = [(u + slant * v) / Math.SQRT2, (v - slant * u) / Math.SQRT2];
       return [(x / world) * 360, (360 / Math.PI) * Math.atan(Math.exp((y / world) * 2 * Math.PI)) - 90];
     };
-    const edges = rings.flatMap((ring) => ring.slice(1).map((corner, i) => [...across(ring[i]), ...across(corner)]));
-    const [first, last] = [across([west, south])[1], across([east, north])[1]]; // what the map looks at
+    const around = rings.map((ring) => ring.map(([lon, lat]) => turned([(lon / 360) * world, mercator(lat) * world])));
+    const edges = around.flatMap((ring) => ring.slice(1).map((corner, i) => [...ring[i], ...corner]));
+    const across = (corners) => corners.map(([, v]) => v);
+    const [own, seen] = [across(around.flat()), across([turned([canvas.left, canvas.bottom]), turned([canvas.right, canvas.bottom]), turned([canvas.left, canvas.top]), turned([canvas.right, canvas.top])])];
+    const last = Math.min(Math.max(...own), Math.max(...seen));
     const lines = [];
-    for (let v = Math.ceil(first / gap) * gap; v <= last; v += gap) {
+    for (let v = Math.ceil(Math.max(Math.min(...own), Math.min(...seen)) / gap) * gap; v <= last; v += gap) {
       const met = edges.filter(([, v1, , v2]) => v1 > v !== v2 > v).map(([u1, v1, u2, v2]) => u1 + ((v - v1) * (u2 - u1)) / (v2 - v1)).sort((a, b) => a - b);
       for (let i = 0; i + 1 < met.length; i += 2) lines.push([back(met[i], v), back(met[i + 1], v)]);
     }
@@ -199,20 +210,30 @@
   // The gravest come last; they keep their place, another one that would touch them is told by the legend alone.
   function noticeRows(outlines, spec, taken) {
     if (abroad()) return [];
-    const [west, south, east, north] = bounds(spec);
-    // A label stands below its area, which must be seen.
-    const shown = outlines.filter(([, , , , , lon, lat]) => lon >= west && lon <= east && lat >= south && lat <= north);
-    return shown.reverse().flatMap(([, , grave, name, level, lon, lat]) => {
-      const half = Math.max(name.length, level.length) * text * 0.28 + 10;
-      const aside = asideOf(lon, half);
-      // Below its area, but above the line with the scale.
-      const down = Math.min(1.7 * text, mercator(lat) * world - frame.bottom - 3.3 * text);
-      const row = { position: [lon, lat], text: `${name}\n${level}`, ink: grave ? [255, 190, 70, 255] : [245, 248, 250, 255], offset: [aside, down] };
-      return claim(taken, [lon + (aside / world) * 360, lat], half, 1.55 * text, down) ? [row] : [];
+    return outlines.filter(([geometry]) => seen(geometry)).reverse().flatMap(([geometry, , grave, name, level, lon, lat]) => {
+      const half = Math.max(widthOf(name, "notices", spec), widthOf(level, "notices", spec)) / 2 + 10;
+      const tall = 1.35 * text + 6;
+      const row = { position: [lon, lat], text: `${name}\n${level}`, ink: grave ? [255, 190, 70, 255] : [245, 248, 250, 255] };
+      const above = (edges(geometry)[3] - mercator(lat) * world) / text + 1.7; // the whole area, in letters
+      const offset = free(row.position, half, tall, [1.7, -above, 0, -1.7, -3.4], taken);
+      return offset ? [{ ...row, offset }] : [];
     });
   }
 
-  const landRows = (spec) => [{ type: "Feature", geometry: { type: "Polygon", coordinates: spec.country.land }, properties: { code: "", fill: spec.palette[1] } }];
+  // The rectangle around it: [west, south, east, north] in the map's px.
+  function edges(geometry) {
+    const corners = polygonsOf(geometry).flatMap(([ring]) => ring);
+    const [xs, ys] = [corners.map(([lon]) => (lon / 360) * world), corners.map(([, lat]) => mercator(lat) * world)];
+    return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+  }
+
+  // Does the map show anything of it?
+  function seen(geometry) {
+    const [west, south, east, north] = edges(geometry);
+    return west < frame.right && east > frame.left && south < canvas.top && north > canvas.bottom;
+  }
+
+  const landRows = (spec) => [{ type: "Feature", geometry: { type: "Polygon", coordinates: spec.country.land }, properties: { code: "", fill: spec.palette[1], line: spec.line, width: 5 } }];
   const AQI = ["#00e400", "#ffff00", "#ff7e00", "#ff0000", "#8f3f97", "#7e0023"].map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).concat(255));
   const chipRows = (chips) => chips.map(([lon, lat, number, step]) => ({ position: [lon, lat], text: number, fill: AQI[step], ink: step > 3 ? [255, 255, 255, 255] : [0, 0, 0, 255] }));
 
@@ -243,22 +264,41 @@
 
   const boxAt = ([lon, lat], half, tall, down) => ({ x: (lon / 360) * world, y: mercator(lat) * world - down, half, tall });
 
-  // By how many px what is so wide must move to stand whole on the map, beside the legend.
-  function asideOf(lon, half) {
-    const x = (lon / 360) * world;
-    return Math.max(frame.left + half - x, 0) + Math.min(frame.right - half - x, 0);
+  // How wide words are in the letters of a layer, px.
+  const pen = document.createElement("canvas").getContext("2d");
+  function widthOf(words, id, spec) {
+    const { fontWeight, fontFamily } = spec.deck.layers.find((layer) => layer.id === id);
+    pen.font = `${fontWeight} 100px ${fontFamily}`;
+    return (pen.measureText(words).width * SIZES[id] * text) / 100;
+  }
+
+  // Where what is so wide and tall may stand, as px from its position: whole on the map, beside the legend unless it is too wide for
+  // that, on nothing that stands there already. `downs`: which ways down are tried, in letters. Null when there is no such place.
+  function free([lon, lat], half, tall, downs, taken) {
+    const [x, y] = [(lon / 360) * world, mercator(lat) * world];
+    const first = Math.min(frame.left, frame.right - 2 * half);
+    if (first < canvas.left) return null;
+    const aside = Math.max(first + half - x, 0) + Math.min(frame.right - half - x, 0);
+    const [highest, lowest] = [y - canvas.top + tall + 0.1 * text, y - canvas.bottom - tall - 0.1 * text];
+    const place = [lon + (aside / world) * 360, lat];
+    const down = downs.map((n) => Math.min(Math.max(n * text, highest), lowest)).find((shift) => claim(taken, place, half, tall, shift));
+    return down === undefined ? null : [aside, down];
+  }
+
+  // What the page lays over the map.
+  const LAID = [".legend-side", ".legend-note", ".map-scale", ".map-north", ".map-country"].map((name) => "#map " + name).join();
+  function laid() {
+    const box = canvasRoot().getBoundingClientRect();
+    return [...document.querySelectorAll(LAID)].map((node) => node.getBoundingClientRect()).filter(({ width }) => width).map((node) => ({
+      x: canvas.left + (node.left + node.right) / 2 - box.left, y: canvas.top + box.top - (node.top + node.bottom) / 2, half: node.width / 2 + 0.15 * text, tall: node.height / 2,
+    }));
   }
 
   // Names come most important first; one that would touch what stands there already moves below or above it, or is left out.
-  function labelRows(candidates, taken) {
+  function labelRows(candidates, spec, taken) {
     return candidates.flatMap((row) => {
-      const half = row.text.length * text * 0.29;
-      const aside = asideOf(row.position[0], half * 0.9); // the estimate is generous
-      const place = [row.position[0] + (aside / world) * 360, row.position[1]];
-      const lowest = mercator(place[1]) * world - frame.bottom - 2.4 * text; // below that stands the scale
-      const first = Math.min(0, lowest);
-      const down = [first, 1.4 * text, first - 1.4 * text].filter((shift) => shift <= Math.max(first, lowest)).find((shift) => claim(taken, place, half, text * 0.7, shift));
-      return down === undefined ? [] : [{ ...row, offset: [aside, down] }];
+      const offset = free(row.position, widthOf(row.text, "labels", spec) / 2 + 0.15 * text, 0.7 * text, [0, 1.4, -1.4], taken);
+      return offset ? [{ ...row, offset }] : [];
     });
   }
 
@@ -274,12 +314,13 @@
   // Everything that is written on the map; earlier ones keep later ones away.
   function writtenRows(spec, outlines, main) {
     const taken = [
+      ...laid(),
       ...(rows.marks.length > MOST_MARKS ? [] : rows.marks).map((row) => boxAt(row.position, row.size * 0.3, row.size * 0.4, 0)), // what fails is seen before a name is read
       ...rows.chips.map((row) => boxAt(row.position, row.text.length * text * 0.22 + 6, text * 0.62, 0)),
       ...rows.clusters.map((row) => boxAt(row.position, row.text.length * text * 0.24 + 8, text * 0.66, row.offset[1])),
     ];
     rows.notices = noticeRows(outlines, spec, taken);
-    rows.labels = labelRows(named(main), taken);
+    rows.labels = labelRows(named(main), spec, taken);
   }
 
   const MOST_MARKS = 40; // that names make way for: where more fails, hardly a name would be left
@@ -328,24 +369,40 @@
     return edges[0] < edges[2] ? edges : spec.bounds;
   }
 
-  function legendWidth(box) {
-    const legend = [...document.querySelectorAll(".legend-symbols")].find((node) => node.offsetParent);
-    return legend ? Math.max(0, legend.getBoundingClientRect().right - box.left) : 0;
+  // How large the scene's legend is: [0, 0] when there is none.
+  function legendSize() {
+    const legend = [...document.querySelectorAll("#map .legend-side")].map((node) => node.getBoundingClientRect()).find(({ width }) => width);
+    return legend ? [legend.width, legend.height] : [0, 0];
   }
 
-  // How much of the right side the country in the corner takes; on most walls it stands below the legend.
+  // Has a line of the legend come or gone since the camera was set?
+  const resized = () => legendSize().some((size, i) => Math.abs(size - beside[i]) > text / 2);
+
+  // The country and the note stand below the legend; where that has many lines they come closer, then the country goes to the right.
+  function makeRoom() {
+    const map = document.getElementById("map");
+    for (const room of ["", "tight", "aside"]) {
+      map.dataset.room = room;
+      const [[legend], ...others] = [".legend-side", ".legend-note", ".map-country"].map((name) => [...map.querySelectorAll(name)].map((node) => node.getBoundingClientRect()).filter(({ width }) => width));
+      if (!legend || others.flat().every((other) => other.left > legend.right || other.top >= legend.bottom)) return;
+    }
+  }
+
+  // How much the country takes of the left or right side.
   function countryWidth(box) {
-    const corner = document.querySelector(".map-country");
-    const found = corner && corner.offsetParent ? corner.getBoundingClientRect() : null;
-    return found && found.left > box.left + box.width / 2 ? box.right - found.left : 0;
+    const corner = document.querySelector("#map .map-country").getBoundingClientRect();
+    if (!corner.width) return [0, 0];
+    return corner.left > box.left + box.width / 2 ? [0, box.right - corner.left] : [corner.right - box.left, 0];
   }
 
   // All of that in what the legend and the country leave free, with room for names at the edges.
   function camera(spec) {
     document.getElementById("map").dataset.look = abroad() ? "country" : "area"; // whether the corner is there
+    makeRoom();
     const box = canvasRoot().getBoundingClientRect();
-    const taken = (left = legendWidth(box));
-    const right = countryWidth(box);
+    beside = legendSize();
+    const [below, right] = countryWidth(box);
+    const taken = Math.max(beside[0], below) + 0.4 * text;
     const room = { width: box.width - taken - right - text, height: box.height - text };
     const [west, south, east, north] = bounds(spec);
     const width = (east - west) / 360;
@@ -354,7 +411,9 @@
     const middle = (mercator(north) + mercator(south)) / 2;
     const latitude = (360 / Math.PI) * Math.atan(Math.exp(middle * 2 * Math.PI)) - 90;
     const longitude = (west + east) / 2 - ((taken - right) / 2 / world) * 360;
-    frame = { left: (longitude / 360) * world - box.width / 2 + taken, right: (longitude / 360) * world + box.width / 2 - right, bottom: middle * world - box.height / 2 };
+    const at = (longitude / 360) * world;
+    canvas = { left: at - box.width / 2, right: at + box.width / 2, bottom: middle * world - box.height / 2, top: middle * world + box.height / 2 };
+    frame = { left: canvas.left + taken, right: canvas.right - right - 0.2 * text };
     measure(spec, latitude);
     return { longitude, latitude, zoom: Math.log2(world / 512), pitch: 0, bearing: 0 };
   }
@@ -434,10 +493,10 @@
       areasOf = now.outlines === NONE ? NOTHING : outlines.filter(([, feed]) => !on.feeds.length || on.feeds.includes(feed));
       rows.outlines = abroad() ? [frameRow(spec), ...outlineRows(areasOf, spec)] : outlineRows(areasOf, spec);
     }
-    const words = differs("chips", "outlines", "feeds", "assets", "how") || rows.clusters !== drawn.clusters;
+    const words = differs("areas", "chips", "outlines", "feeds", "assets", "how") || rows.clusters !== drawn.clusters;
     drawn = { ...now, cases, things, shapes: areasOf, clusters: rows.clusters };
     if (!deck) return create(spec);
-    if (!all && Math.abs(legendWidth(canvasRoot().getBoundingClientRect()) - left) > text) return look(spec); // a line came or went
+    if (!all && resized()) return look(spec);
     if (words) written(spec);
     deck.setProps({ layers: layers(spec) });
     count += 1;
@@ -452,6 +511,7 @@
 
   // What stands on the map in px: after the camera was set.
   function written(spec) {
+    rows.blank = abroad() ? [] : blankRows(spec);
     rows.hatch = hatchRows(drawn.shapes, spec);
     writtenRows(spec, drawn.shapes, spec.deck.layers.find((layer) => layer.id === "labels").data);
   }
@@ -470,6 +530,7 @@
     const box = canvasRoot().getBoundingClientRect();
     fitted = Math.round(box.width) + "x" + Math.round(box.height);
     sizes.observe(canvasRoot());
+    lines.observe(document.getElementById("map-legend"), { childList: true, characterData: true, subtree: true });
     const holder = document.createElement("div");
     holder.className = "map-deck";
     canvasRoot().appendChild(holder);
@@ -561,5 +622,7 @@
     }, 200);
   }
   const sizes = new ResizeObserver(fit);
+  // The words of the legend come by another way than what is drawn, and may be later.
+  const lines = new MutationObserver(() => requestAnimationFrame(() => deck && wanted && resized() && look(wanted.spec)));
   window.ioc_map = { takers, drawn: () => count, deck: () => deck, text: () => text };
 })();

@@ -207,7 +207,7 @@ def _steps(tile: Tile, values: Mapping[str, float | None], edges: list[float], l
         steps = ranges(edges, whole=whole_numbers(tile))
         lines = [_step(f"swatch-{shade(i, len(steps))}", _range(low, high, min(known), decimals, lang)) for i, (low, high) in enumerate(steps)][::-1]
     if len(known) < len(values):
-        lines.append(_step("swatch-none", say("map.no_data", lang)))
+        lines.append(_step("swatch-none", say("map.no_value", lang)))
     return lines
 
 

@@ -14,10 +14,11 @@ from ioc.areas import Areas
 
 # Calm steps of one hue, dark to light: more is lighter on the dark wall. Last: alpha.
 PALETTE: list[list[int]] = [[38, 50, 62, 255], [58, 82, 104, 255], [84, 118, 148, 255], [122, 160, 190, 255], [176, 206, 228, 255]]
-NO_DATA = [24, 30, 37, 255]
+# A commune without a value: empty, with a line around it and hatched across the hatching of warnings. Widths and gap in hundredths of the text size.
+NO_DATA: dict[str, Any] = {"fill": [26, 34, 43, 255], "line": [112, 123, 134, 255], "width": 6, "hatch": [112, 123, 134, 150], "hatch_width": 5, "gap": 50}
 MAX_LABEL = 24  # characters of a commune's name on the map; the longest of the country today has 19
 _LINE = [14, 19, 25, 255]
-# An area a case concerns: outlined and hatched, heavier where it is grave. Widths in hundredths of the text size.
+# An area a case concerns: outlined and hatched, heavier where it is grave. Widths likewise.
 OUTLINES: dict[str, dict[str, Any]] = {
     "grave": {"line": [255, 176, 32, 255], "width": 14, "hatch": [255, 176, 32, 170], "hatch_width": 6, "gap": 55},
     "other": {"line": [240, 244, 248, 255], "width": 8, "hatch": [240, 244, 248, 110], "hatch_width": 4, "gap": 90},
@@ -38,18 +39,17 @@ STYLES: dict[str, dict[str, Any]] = {
 
 
 def spec(areas: Areas, bounds: list[float], lang: Lang) -> dict[str, Any]:
-    """Return {"deck": pydeck's JSON with empty layers, "bounds", "palette", "no_data", "styles", "url"}."""
+    """Return {"deck": pydeck's JSON with empty layers, "bounds", "palette", "no_data", "styles", "url", ...}."""
     # Strings become "@@=" expressions over a row, so words of the library are wrapped in String.
     word = pdk.types.String
     layers = [
         pdk.Layer(
             "GeoJsonLayer", [], id="areas", filled=True, stroked=True, get_fill_color="properties.fill",
-            get_line_color=_LINE, line_width_units=word("pixels"), get_line_width=1.5,
+            get_line_color="properties.line", get_line_width="properties.width", line_width_units=word("pixels"), line_joint_rounded=True,
         ),
+        _lines("blank"),
         pdk.Layer("SolidPolygonLayer", [], id="heat", get_polygon="polygon", get_fill_color="fill"),
-        pdk.Layer(
-            "LineLayer", [], id="hatch", get_source_position="from", get_target_position="to", get_color="line", get_width="width", width_units=word("pixels"),
-        ),
+        _lines("hatch"),
         pdk.Layer(
             "GeoJsonLayer", [], id="outlines", filled=False, stroked=True, get_line_color="properties.line", get_line_width="properties.width",
             line_width_units=word("pixels"), line_joint_rounded=True,
@@ -96,6 +96,7 @@ def spec(areas: Areas, bounds: list[float], lang: Lang) -> dict[str, Any]:
         "bounds": bounds,
         "palette": PALETTE,
         "no_data": NO_DATA,
+        "line": _LINE,
         "styles": [STYLES[name] for name in points.STYLES],
         "style_names": list(points.STYLES),
         "outlines": OUTLINES,
@@ -104,6 +105,10 @@ def spec(areas: Areas, bounds: list[float], lang: Lang) -> dict[str, Any]:
         "words": {"north": say("map.north", lang), "scale": say("map.scale", lang)},
         "url": "/map/areas.json",
     }
+
+
+def _lines(name: str) -> pdk.Layer:
+    return pdk.Layer("LineLayer", [], id=name, get_source_position="from", get_target_position="to", get_color="line", get_width="width", width_units=pdk.types.String("pixels"))
 
 
 def _points(name: str) -> pdk.Layer:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 from playwright.sync_api import Browser, Page, expect
 
 from ioc.live import Point
 from tests.browser import province
 from tests.browser.conftest import OpenPage
+from tests.browser.pictures import furnished
 from tests.browser.screens import Screens
+from tests.browser.test_scenes import NAMES, STILL
 from tests.browser.test_screens import drawn
 from tests.browser.test_wall_look import DISTANCE_M, PITCH_MM, X_HEIGHT
 from tests.unit.test_dashboards_map import RING, flood, warned
@@ -38,6 +42,14 @@ TEXTS = LAYER + ".map((row) => row.text)"
 WITHIN = """(selector) => {
   const [a, b] = [selector, "#map-canvas"].map((of) => document.querySelector(of).getBoundingClientRect());
   return [a.left - b.left, a.top - b.top, a.right - b.left, a.bottom - b.top];
+}"""
+SCENES = province.ROOT / "dashboards" / "scenes"
+TOUCH = (Path(__file__).parent / "touch.js").read_text(encoding="utf-8")
+# Contrast of two colours, after WCAG.
+RATIO = """([a, b]) => {
+  const light = (c) => { const [r, g, b] = c.map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const [x, y] = [light(a), light(b)].sort((p, q) => q - p);
+  return (x + 0.05) / (y + 0.05);
 }"""
 CORNER = "n => { const b = n.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; }"
 
@@ -129,6 +141,7 @@ def test_a_warning_is_an_outlined_hatched_area_with_its_words_until_it_is_over(s
     assert len(lines) > 5
     west, south, east, north = 105.29, 21.49, 105.96, 22.21
     assert all(west < lon < east and south < lat < north for line in lines for lon, lat in (line["from"], line["to"]))
+    assert all((line["to"][1] - line["from"][1]) * (line["to"][0] - line["from"][0]) > 0 for line in lines)  # rises, as in the legend; what has no value falls
     expect(page.locator(".legend-symbols").filter(visible=True)).to_contain_text("nghiêm trọng: 1/2")
     shown(screens, page, [], 3)
     assert page.evaluate(LAYER.format("outlines") + ".length + " + LAYER.format("hatch") + ".length + " + LAYER.format("notices") + ".length") == 0
@@ -140,6 +153,60 @@ def test_a_name_makes_way_for_a_chip_and_a_warning(screens: Screens, open_page: 
     labels, chips = page.evaluate(BOXES.format("labels")), page.evaluate(BOXES.format("chips"))
     assert len(labels) >= 4
     assert touching(labels, chips) == []
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screens]:
+    """Every scene that has a map, with the first of its tiles and no chart: those take most of the time and stand beside the map."""
+    folder = tmp_path_factory.mktemp("maps")
+    names = []
+    for name in NAMES:
+        scene = yaml.safe_load((SCENES / f"{name}.yaml").read_text(encoding="utf-8"))
+        if "map" in scene:
+            (folder / f"{name}.yaml").write_text(yaml.safe_dump(scene | {"tiles": scene["tiles"][:1], "charts": [], "cameras": []}), encoding="utf-8")
+            names.append(name)
+    config = province.config()
+    found = Screens(config.model_copy(update={"scenes": config.scenes.model_copy(update={"folder": folder, "use": names})})).start()
+    yield found
+    found.stop()
+
+
+@pytest.mark.parametrize("size", PITCH_MM)
+def test_w01_nothing_written_on_the_map_of_any_scene_touches_anything_or_is_cut(chrome: Browser, maps: Screens, size: tuple[int, int]) -> None:
+    """Names, warnings, legend, note, scale and country. Drawn with few pixels: where things stand does not depend on them."""
+    maps.snapshot = furnished(maps)
+    page = chrome.new_page(viewport={"width": size[0], "height": size[1]}, device_scale_factor=480 / size[0])
+    page.goto(maps.url + "/wall")
+    page.wait_for_selector("#map[data-mode]", timeout=120_000)  # the widest takes its time
+    drawn(page)
+    page.evaluate(STILL)
+    wrong, shown = {}, {}
+    for name in maps.config.scenes.use:
+        page.evaluate(f"window.ioc_scenes.show('{name}')")
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))")
+        touching, cut, shown[name] = page.evaluate(TOUCH)
+        wrong |= {name: [touching, cut]} if touching or cut else {}
+    page.close()
+    assert wrong == {}
+    assert len(shown) > 12 and min(map(len, shown.values())) >= 2
+    for name in ("warnings", "thai-nguyen-city", "song-cong"):
+        assert "Mưa lớn, ngập úng\nnghiêm trọng" in shown[name], name
+
+
+def test_a_commune_without_a_value_is_outlined_and_hatched_as_the_legend_says(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall/environment"))
+    page.wait_for_function(LAYER.format("chips") + ".length > 5")
+    areas = page.evaluate(LAYER.format("areas") + ".map(({ properties: { none, fill, line } }) => [none, fill, line])")
+    without = [(fill, line) for none, fill, line in areas if none]
+    assert 50 < len(without) < len(areas)
+    assert all(none for none, _, _ in areas[-len(without) :])  # their outline lies on top
+    assert len(page.evaluate(LAYER.format("blank"))) > 2 * len(without)
+    tile = page.evaluate("getComputedStyle(document.querySelector('#map')).backgroundColor.match(/\\d+/g).map(Number)")
+    for fill, line in without:
+        assert fill[:3] == tile and page.evaluate(RATIO, [line, tile]) >= 3  # W2
+    expect(page.locator(".legend-steps").filter(visible=True)).to_contain_text("chưa có")
+    slants = page.evaluate(LAYER.format("blank") + ".map(({ from, to }) => Math.sign((to[1] - from[1]) * (to[0] - from[0])))")
+    assert set(slants) == {-1}  # falls to the right, as in the legend
 
 
 # The boxes of what a layer writes: letters of 75 % width are 0.43 em wide on average, and 0.9 em high with their marks.

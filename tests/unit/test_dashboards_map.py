@@ -137,7 +137,7 @@ def test_it_puts_a_value_in_the_class_its_legend_names() -> None:
 
 def test_it_sends_the_deck_once_and_then_only_rows() -> None:
     drawn = spec(AREAS, [105.0, 21.0, 106.0, 22.0], "vi")
-    assert [layer["id"] for layer in drawn["deck"]["layers"]] == ["areas", "heat", "hatch", "outlines", "assets", "marks", "incidents", "labels", "clusters", "notices", "chips"]
+    assert [layer["id"] for layer in drawn["deck"]["layers"]] == ["areas", "blank", "heat", "hatch", "outlines", "assets", "marks", "incidents", "labels", "clusters", "notices", "chips"]
     assert "http" not in json.dumps(drawn)
     props = panel.props([with_map(kpi="incidents_open")], province.snapshot(), CONTEXT, "vi")
     assert len(props["map-areas"]["data"]["one"]["classes"]) == 92
