@@ -7,7 +7,7 @@ posts its own events, of a row from before there were codes) is shown as it stan
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
@@ -54,8 +54,7 @@ _NUMBERS = ("value", "limit", "was", "all", "s", "lat", "lon")  # values that ar
 
 def doubt(code: str, **values: object) -> str:
     """Return a doubt as facts keep it; raise `KeyError` for a code, or a value of it, that nobody has words for."""
-    _REASONS[code].en.format_map(values)
-    return f"{code}:{urlencode(values, quote_via=quote)}" if values else code
+    return coded(code, _REASONS, values)
 
 
 def together(found: Iterable[str | None]) -> str | None:
@@ -65,15 +64,26 @@ def together(found: Iterable[str | None]) -> str | None:
 
 def in_words(kept: str) -> Reason:
     """Return a kept doubt in words."""
-    parts = [_one(part) for part in kept.split(JOINED)]
+    return said(kept, _REASONS)
+
+
+def coded(code: str, words: Mapping[str, Reason], values: Mapping[str, object]) -> str:
+    """Return a code of `words` with its values as it is kept; raise `KeyError` where these have no words for it."""
+    words[code].en.format_map(values)
+    return f"{code}:{urlencode(values, quote_via=quote)}" if values else code
+
+
+def said(kept: str, words: Mapping[str, Reason]) -> Reason:
+    """Return what was kept, one code or several, in words."""
+    parts = [_one(part, words) for part in kept.split(JOINED)]
     return Reason(JOINED.join(part.vi for part in parts), JOINED.join(part.en for part in parts))
 
 
-def _one(kept: str) -> Reason:
+def _one(kept: str, words: Mapping[str, Reason]) -> Reason:
     code, _, values = kept.partition(":")
     read = dict(parse_qsl(values, keep_blank_values=True))
     try:
-        reason = _REASONS[code]
+        reason = words[code]
         return Reason(reason.vi.format_map(read | _numbers(read, ",.", ".,")), reason.en.format_map(read | _numbers(read, "", "")))
     except KeyError:
         return Reason(kept, kept)

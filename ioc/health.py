@@ -95,6 +95,7 @@ class Health:
             "polls": facts.polls,
             "errors": facts.errors,
             "last_error": facts.last_error,
+            "last_cause": facts.last_cause,
             "records": facts.records,
             "bytes_read": facts.bytes_read,
             "doubtful": facts.doubtful,

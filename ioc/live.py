@@ -74,6 +74,7 @@ class FeedView(Struct, frozen=True):
     lag: int | None
     rate: float
     last_error: str
+    last_cause: str = ""  # of it, as ioc/causes.py keeps it
     change: str = ""  # what changed in the look of the source's records, of the last week
 
 
@@ -559,6 +560,7 @@ def feed_views(config: Config, facts: Mapping[str, status.FeedFacts], now: datet
                 lag=f.lag,
                 rate=rate(feed.feed, f.events),
                 last_error=f.last_error,
+                last_cause=f.last_cause,
                 change=f.shape_change if f.shape_changed_at is not None and now - f.shape_changed_at < status.DOUBT_WINDOW else "",
             )
         )

@@ -106,7 +106,7 @@
       .then((found) => {
         const rows = found.map((item) =>
           node("tr", [
-            node("td", item.feed), node("td", item.cause), node("td", item.message, "error"), node("td", item.field || "–"),
+            node("td", item.feed), node("td", [item.why[place.dataset.lang], node("small", item.cause)]), node("td", item.message, "error"), node("td", item.field || "–"),
             node("td", item.repair || "–"), node("td", String(item.times), "number"),
             node("td", moment(item.last_at), "time"),
           ])

@@ -18,6 +18,7 @@ from dashboards.leaders.page import exports
 from dashboards.state import State
 from dashboards.words import Lang, known_or, pick, say
 from ioc import rights
+from ioc.causes import in_words
 from ioc.live import FeedView, Props, Render, Snapshot
 
 COLUMNS = ("feed", "state", "as_of", "received", "checked", "rate", "events", "duplicates", "dead_letters", "lag", "error")
@@ -105,7 +106,7 @@ def _feed_row(feed: FeedView, snapshot: Snapshot, context: Context, lang: Lang) 
         mark = " nonzero" if name == "dead_letters" and value else ""
         return html.Td(text, className=f"number{mark}", **{"data-column": name, "data-value": "" if value is None else str(value)})
 
-    said = "; ".join(text for text in (feed.last_error, feed.change) if text)
+    told = troubles(feed, lang)
     return html.Tr(
         [
             html.Th([html.Span(pick(feed.title, lang)), html.Small(f"{feed.feed} · {feed.connector}")], scope="row"),
@@ -118,11 +119,21 @@ def _feed_row(feed: FeedView, snapshot: Snapshot, context: Context, lang: Lang) 
             count("duplicates", feed.duplicates),
             count("dead_letters", feed.dead_letters),
             count("lag", feed.lag),
-            html.Td(said or "–", className="error", title=said),
+            html.Td([part for why, detail in told for part in (html.Span(why), html.Small(detail, title=detail))] or "–", className="error"),
         ],
         className=f"state-{feed.state}",
         **{"data-feed": feed.feed, "data-state": feed.state, "data-as-of": iso(feed.as_of)},
     )
+
+
+def troubles(feed: FeedView, lang: Lang) -> list[tuple[str, str]]:
+    """Return what is wrong with a feed: why, in the reader's language, and what the program said of it."""
+    found = []
+    if feed.last_error:
+        found.append((pick(in_words(feed.last_cause or "retriable"), lang), feed.last_error))
+    if feed.change:
+        found.append((say("ops.changed", lang), feed.change))
+    return found
 
 
 def _service(name: str, value: Any, snapshot: Snapshot, context: Context, lang: Lang) -> Component:

@@ -49,14 +49,14 @@ def listed(snapshot: Snapshot, doubts: Sequence[Mapping[str, Any]], letters: Seq
     """Return the tables of the page. `doubts`, `letters`: what /api/doubts and /api/dead-letters answer."""
     titles = context.feed_titles(lang)
     feeds = [
-        [pick(f.title, lang), say(f"state.{f.state}", lang), f.as_of, f.received_at, f.checked_at, round(f.rate, 1), f.events, f.duplicates, f.dead_letters, f.lag, "; ".join(t for t in (f.last_error, f.change) if t)]
+        [pick(f.title, lang), say(f"state.{f.state}", lang), f.as_of, f.received_at, f.checked_at, round(f.rate, 1), f.events, f.duplicates, f.dead_letters, f.lag, "; ".join(f"{why} ({detail})" for why, detail in page.troubles(f, lang))]
         for f in snapshot.feeds
     ]  # fmt: skip
     asked = [
         [titles.get(d["feed"], d["feed"]), " · ".join(filter(None, (d["subject"], d["metric"]))), _measured(d), d["why"][lang], d["time"], d["received_at"]]
         for d in doubts
     ]  # fmt: skip
-    dead = [[titles.get(d["feed"], d["feed"]), d["cause"], d["message"], d["field"] or "", d["repair"] or "", d["times"], d["last_at"]] for d in letters]
+    dead = [[titles.get(d["feed"], d["feed"]), f"{d['why'][lang]} ({d['cause']})", d["message"], d["field"] or "", d["repair"] or "", d["times"], d["last_at"]] for d in letters]
     return [
         Listed(say("feeds", lang), page.heads(page.COLUMNS, "", lang), feeds, _FEEDS),
         Listed(say("ops.doubt.title", lang), page.heads(page.DOUBT_COLUMNS, "doubt.", lang), asked, _DOUBTS),

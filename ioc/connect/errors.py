@@ -1,4 +1,7 @@
-"""The errors of a connector. The type says what the kit does: stop and say, try again, or skip this record."""
+"""The errors of a connector. The type says what the kit does: stop and say, try again, or skip this record.
+
+`cause` says why in a word that screens have a sentence for, with its values (`ioc.causes.because`); the message is the detail.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,10 @@ from ioc.errors import UserError
 class Fatal(UserError):
     """The configuration is wrong (option, credentials): say so, and look again only now and then."""
 
+    def __init__(self, message: str, *, cause: str = "fatal") -> None:
+        super().__init__(message)
+        self.cause = cause
+
 
 class Stopping(Exception):
     """The runner was asked to stop while a connector waited."""
@@ -16,9 +23,10 @@ class Stopping(Exception):
 class Retriable(Exception):
     """The source failed for now. `retry_after_s`: what the source asked for, None when it did not say."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, cause: str = "") -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.cause = cause or type(self).__name__.lower()
 
 
 class Unreachable(Retriable):
@@ -40,8 +48,7 @@ class Unreadable(Retriable):
     """
 
     def __init__(self, cause: str, message: str, *, repair: str = "", excerpt: str = "") -> None:
-        super().__init__(message)
-        self.cause = cause
+        super().__init__(message, cause=cause)
         self.repair = repair
         self.excerpt = excerpt
 

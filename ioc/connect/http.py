@@ -12,6 +12,7 @@ from __future__ import annotations
 import email.utils
 import random
 import re
+import socket
 import ssl
 import threading
 import time
@@ -24,6 +25,7 @@ from urllib.parse import unquote, urlencode, urljoin, urlsplit
 import httpx
 from msgspec import Struct
 
+from ioc.causes import because
 from ioc.connect.errors import Fatal, Missing, Rejected, Retriable, Unreachable, Unreadable
 
 USER_AGENT = "ioc-connector/0.1"
@@ -184,11 +186,24 @@ class Http:
         except httpx.DecodingError as exc:
             raise Unreadable("bad_compression", "the answer is not validly compressed", repair="send valid gzip or none") from exc
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
-            raise Unreachable(f"{self._host}:{self._port} cannot be reached: {_why(exc)}") from exc
+            raise Unreachable(f"{self._host}:{self._port} cannot be reached: {_why(exc)}", cause=self._unreached(exc)) from exc
         except httpx.TimeoutException as exc:
-            raise Unreachable(f"{self._host}:{self._port} was silent for too long ({_why(exc)})") from exc
+            raise Unreachable(f"{self._host}:{self._port} was silent for too long ({_why(exc)})", cause=self._because("silent")) from exc
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            raise Retriable(f"{self._host}:{self._port} broke off: {_why(exc)}") from exc
+            raise Retriable(f"{self._host}:{self._port} broke off: {_why(exc)}", cause=self._because("broke_off")) from exc
+
+    def _because(self, code: str, **values: object) -> str:
+        return because(code, host=f"{self._host}:{self._port}", **values)
+
+    def _unreached(self, exc: httpx.HTTPError) -> str:
+        """Return why there is no connection, as what lies below says."""
+        below: BaseException | None = exc
+        while below is not None:
+            for kind, code in ((ssl.SSLError, "bad_tls"), (socket.gaierror, "unknown_host"), (ConnectionRefusedError, "connection_refused"), (httpx.TimeoutException, "silent")):
+                if isinstance(below, kind):
+                    return self._because(code)
+            below = below.__cause__ or below.__context__
+        return "unreachable"
 
     def _check_status(self, response: httpx.Response) -> None:
         status = response.status_code
@@ -196,13 +211,13 @@ class Http:
             return
         said = f"{self._host}:{self._port}{response.url.path[:100]} answered {status}"
         if status in (401, 403):
-            raise Fatal(f"{said}: the source refuses us; check the feed's secret")
+            raise Fatal(f"{said}: the source refuses us; check the feed's secret", cause=self._because("access_refused", status=status))
         if status in (404, 410):
-            raise Missing(f"{said}: there is no such thing; check the feed's url")
+            raise Missing(f"{said}: there is no such thing; check the feed's url", cause=self._because("not_there", status=status))
         after = _retry_after(response.headers.get("retry-after", "")) if status in (429, 503) else None
         if status in _AGAIN:
-            raise Retriable(said, retry_after_s=after)
-        raise Rejected(f"{said}: the source refuses the request")
+            raise Retriable(said, retry_after_s=after, cause=self._because("too_often" if status == 429 else "status", status=status))
+        raise Rejected(f"{said}: the source refuses the request", cause=self._because("request_refused", status=status))
 
     def _read(self, response: httpx.Response, started: float) -> bytes:
         declared = response.headers.get("content-length", "")
@@ -214,7 +229,7 @@ class Http:
             if size > self._max_bytes:
                 raise self._too_large(f"has more than {self._max_bytes} bytes")
             if time.monotonic() - started > self._deadline_s:
-                raise Unreachable(f"{self._host}:{self._port} took longer than {self._deadline_s:.0f} s for one answer")
+                raise Unreachable(f"{self._host}:{self._port} took longer than {self._deadline_s:.0f} s for one answer", cause=self._because("silent"))
             parts.append(part)
         self.bytes_read += size
         return b"".join(parts)

@@ -42,5 +42,5 @@ class Cursors(Protocol):
     def counted(self, feed: str, *, bytes_read: int, doubtful: int) -> None:
         """Add what a poll read and marked as doubtful."""
 
-    def failed(self, feed: str, error: str, at: datetime, kind: str = "retriable") -> None:
-        """Count a poll that failed, with what went wrong and which kind of error it was."""
+    def failed(self, feed: str, error: str, at: datetime, kind: str = "retriable", cause: str = "") -> None:
+        """Count a poll that failed, with what went wrong, which kind of error it was, and why as screens say it (ioc/causes.py)."""

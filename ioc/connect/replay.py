@@ -179,5 +179,5 @@ class Kept:
     def counted(self, feed: str, *, bytes_read: int, doubtful: int) -> None:
         """Nobody asks."""
 
-    def failed(self, feed: str, error: str, at: datetime, kind: str = "retriable") -> None:
+    def failed(self, feed: str, error: str, at: datetime, kind: str = "retriable", cause: str = "") -> None:
         self.errors.append(error)

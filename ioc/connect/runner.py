@@ -25,6 +25,7 @@ from ioc.connect.convert import where
 from ioc.connect.errors import Fatal, Retriable, Stopping
 from ioc.connect.ports import Cursors, Publisher
 from ioc.connect.pump import Pump, Report
+from ioc.doubts import together
 from ioc.errors import Unavailable, UserError
 
 log = structlog.get_logger(__name__)
@@ -103,7 +104,7 @@ class FeedRun:
             except Stopping:
                 break
             except Exception as exc:
-                wait_s = self._failed(f"internal error: {type(exc).__name__}", None, "internal")
+                wait_s = self._failed(f"internal error: {type(exc).__name__}", None, "internal", "internal")
                 log.error("a feed failed in a way nobody thought of", feed=self.name, error=type(exc).__name__, at=where(exc))
             self._stop.wait(max(0.0, wait_s - (time.monotonic() - started)))
         self._client.close()
@@ -115,17 +116,19 @@ class FeedRun:
         except Unavailable as exc:
             return self._paused(str(exc))
         except Fatal as exc:
-            self._failed(str(exc), None, "fatal")
+            self._failed(str(exc), None, "fatal", exc.cause)
             return FATAL_WAIT_S
         except Retriable as exc:
-            return self._failed(str(exc), exc.retry_after_s, type(exc).__name__.lower())
+            return self._failed(str(exc), exc.retry_after_s, type(exc).__name__.lower(), exc.cause)
         try:
             self._count(report)
         except Unavailable as exc:  # counting is not worth a poll
             log.debug("a poll could not be counted", feed=self.name, reason=str(exc))
         if report.problems:
             after = [p.retry_after_s for p in report.problems if p.retry_after_s is not None]
-            return self._failed("; ".join(str(p) for p in report.problems[:3]), max(after, default=None), type(report.problems[0]).__name__.lower())
+            told = report.problems[:3]
+            causes = together(dict.fromkeys(p.cause for p in told)) or ""
+            return self._failed("; ".join(map(str, told)), max(after, default=None), type(told[0]).__name__.lower(), causes)
         self._went_well()
         return self._feed.cadence_s
 
@@ -149,13 +152,13 @@ class FeedRun:
             log.info("feed is back", feed=self.name, down_s=round(time.monotonic() - self._down_since, 1))
         self._down_since, self._failures = None, 0
 
-    def _failed(self, reason: str, retry_after_s: float | None, kind: str) -> float:
-        """Count the failure, say it once, and return how long to wait. `kind`: fatal, unreachable, missing, rejected, unreadable, retriable, internal."""
+    def _failed(self, reason: str, retry_after_s: float | None, kind: str, cause: str) -> float:
+        """Count the failure, say it once, and return how long to wait. `kind`: fatal, unreachable, missing, rejected, unreadable, retriable, internal; `cause`: see ioc/causes.py."""
         POLLS.labels(self.name, "error").inc()
         reason = reason.replace(self._secret, "[secret]") if self._secret else reason
         self._say_down(reason)
         try:
-            self._cursors.failed(self.name, reason, self._clock(), kind)
+            self._cursors.failed(self.name, reason, self._clock(), kind, cause)
         except Unavailable as exc:
             log.debug("the failure could not be noted", feed=self.name, reason=str(exc))
         self._failures += 1

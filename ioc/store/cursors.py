@@ -55,7 +55,7 @@ class Cursors:
             "INSERT INTO connector_cursor AS c (feed, cursor, topic_id, saved_at, polls, records, last_poll_at, last_ok_at)"
             " VALUES (%s, %s, %s, %s, 1, %s, %s, %s)"
             " ON CONFLICT (feed) DO UPDATE SET cursor = CASE WHEN coalesce(c.cursor ->> %s, '') NOT IN ('', %s) THEN c.cursor ELSE excluded.cursor END, topic_id = excluded.topic_id, saved_at = excluded.saved_at, polls = c.polls + 1,"
-            " records = c.records + excluded.records, last_poll_at = excluded.last_poll_at, last_ok_at = excluded.last_ok_at, last_error = ''",
+            " records = c.records + excluded.records, last_poll_at = excluded.last_poll_at, last_ok_at = excluded.last_ok_at, last_error = '', last_cause = ''",
             (feed, json.dumps(cursor), self._topic_id(feed), at, records, at, at, REWOUND, self._rewound.get(feed, "")),
         )
 
@@ -77,13 +77,13 @@ class Cursors:
         """Add what a poll read and marked."""
         self._run("UPDATE connector_cursor SET bytes_read = bytes_read + %s, doubtful = doubtful + %s WHERE feed = %s", (bytes_read, doubtful, feed))
 
-    def failed(self, feed: str, error: str, at: datetime, kind: str = "retriable") -> None:
-        """Count a failed poll, by the kind of error, and keep its reason; the cursor stays where it was."""
+    def failed(self, feed: str, error: str, at: datetime, kind: str = "retriable", cause: str = "") -> None:
+        """Count a failed poll, by the kind of error, and keep its reason and cause (ioc/causes.py); the cursor stays where it was."""
         self._run(
-            "INSERT INTO connector_cursor AS c (feed, saved_at, polls, errors, last_poll_at, last_error, last_error_at, errors_by_type)"
-            " VALUES (%(feed)s, %(at)s, 1, 1, %(at)s, %(error)s, %(at)s, jsonb_build_object(%(kind)s::text, 1))"
+            "INSERT INTO connector_cursor AS c (feed, saved_at, polls, errors, last_poll_at, last_error, last_cause, last_error_at, errors_by_type)"
+            " VALUES (%(feed)s, %(at)s, 1, 1, %(at)s, %(error)s, %(cause)s, %(at)s, jsonb_build_object(%(kind)s::text, 1))"
             " ON CONFLICT (feed) DO UPDATE SET polls = c.polls + 1, errors = c.errors + 1, last_poll_at = excluded.last_poll_at,"
-            " last_error = excluded.last_error, last_error_at = excluded.last_error_at,"
+            " last_error = excluded.last_error, last_cause = excluded.last_cause, last_error_at = excluded.last_error_at,"
             " errors_by_type = c.errors_by_type || jsonb_build_object(%(kind)s::text, coalesce((c.errors_by_type ->> %(kind)s)::bigint, 0) + 1)",
-            {"feed": feed, "at": at, "error": error[:2000], "kind": kind},
+            {"feed": feed, "at": at, "error": error[:2000], "cause": cause[:2000], "kind": kind},
         )

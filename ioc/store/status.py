@@ -10,12 +10,13 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from ioc import causes
 from ioc.doubts import in_words
 from ioc.store.reader import Reader
 from ioc.store.sql import queries
 
 _SQL = queries("status")
-_COUNTED = ("polls", "records", "errors", "last_error", "shape_changes", "shape_change", "shape_changed_at", "bytes_read", "doubtful", "errors_by_type")  # of a source, by connect
+_COUNTED = ("polls", "records", "errors", "last_error", "last_cause", "shape_changes", "shape_change", "shape_changed_at", "bytes_read", "doubtful", "errors_by_type")  # of a source, by connect
 SERVICE_SILENT = timedelta(seconds=30)  # a process not seen for this long is gone
 DOUBT_WINDOW = timedelta(days=7)
 TICKER_WINDOW = timedelta(days=2)
@@ -38,6 +39,7 @@ class FeedFacts:
     polls: int = 0
     errors: int = 0
     last_error: str = ""
+    last_cause: str = ""
     records: int = 0
     shape_changes: int = 0
     shape_change: str = ""
@@ -110,5 +112,5 @@ def doubts(conn: psycopg.Connection[Any], feeds: list[str], now: datetime, limit
 
 
 def dead_letter_causes(conn: psycopg.Connection[Any], limit: int = 100) -> list[dict[str, Any]]:
-    """Return dead letters clustered by feed, cause and field: n, times, last_at, newest message and repair."""
-    return _rows(conn, "dead_letter_causes", limit=limit)
+    """Return dead letters clustered by feed, cause and field: n, times, last_at, newest message and repair, why {vi, en}: the cause in words."""
+    return [row | {"why": causes.in_words(row["cause"])._asdict()} for row in _rows(conn, "dead_letter_causes", limit=limit)]

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ioc import areas as areas_module
+from ioc.causes import because
 from ioc.config import Config, load
 from ioc.kpi.catalogue import Catalogue, Kpi, in_use
 from ioc.kpi.catalogue import load as load_catalogue
@@ -187,7 +188,8 @@ def feeds(conf: Config, now: datetime, states: dict[str, State]) -> list[FeedVie
                 feed=feed.feed, connector=feed.connector, title=Words(feed.title.vi, feed.title.en), state=state, cadence_s=feed.cadence_s,
                 as_of=seen, received_at=seen, checked_at=seen, events=0 if seen is None else 48_213 * (i + 1), duplicates=12 * i,
                 dead_letters=(0, 3, 0, 127, 0)[i % 5], lag=None if seen is None else i, rate=0.0 if seen is None else 1.7 * i,
-                last_error="HTTP 503 from the source; trying again in 40 s" if state == "stale" else "",
+                last_error=f"{feed.feed}.example.vn:443/v1 answered 503" if state == "stale" else "",
+                last_cause=because("status", host=f"{feed.feed}.example.vn:443", status=503) if state == "stale" else "",
             )
         )
     return views

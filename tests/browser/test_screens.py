@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ioc import rights
+from ioc.causes import in_words as because_of
 from ioc.doubts import doubt, in_words
 from ioc.kpi.geography import names_of
 from tests.browser import province
@@ -197,7 +198,7 @@ def test_it_still_fits_with_large_numbers_and_every_state(open_page: OpenPage, s
 @pytest.mark.parametrize("path", ["/", "/operations", "/kpi/dossiers_on_time_rate", "/kpi/incidents_open", "/compare", "/compare?geography=former", "/changes", "/search?q=ho so"])
 def test_it_fits_the_pages_on_phone_tablet_and_desktop(open_page: OpenPage, screens: Screens, path: str, lang: str) -> None:
     screens.dead_letters = [
-        {"feed": "health", "cause": "out_of_scope", "message": "Patient is a person: never read", "field": "resourceType", "repair": "", "times": 127, "last_at": "2026-11-20T07:30:00Z"}
+        {"feed": "health", "cause": "out_of_scope", "why": because_of("out_of_scope")._asdict(), "message": "Patient is a person: never read", "field": "resourceType", "repair": "", "times": 127, "last_at": "2026-11-20T07:30:00Z"}
     ]
     screens.doubts = [DOUBT]
     page = open_page(f"{path}{'&' if '?' in path else '?'}lang={lang}", wait=path.startswith(("/?", "/kpi", "/operations")) or path == "/")
@@ -322,13 +323,17 @@ def test_it_shows_doubtful_values_as_they_came_and_a_changed_source_in_words(ope
 
 def test_it_lists_dead_letters_by_cause(open_page: OpenPage, screens: Screens) -> None:
     screens.dead_letters = [
-        {"feed": "health", "cause": "out_of_scope", "message": "<b>Patient</b>", "field": "resourceType", "repair": "", "times": 127, "last_at": "2026-11-20T07:30:00Z"}
+        {"feed": "health", "cause": "out_of_scope", "why": because_of("out_of_scope")._asdict(), "message": "<b>Patient</b>", "field": "resourceType", "repair": "", "times": 127, "last_at": "2026-11-20T07:30:00Z"}
     ]
     page = open_page("/operations")
     row = page.locator("#dead-letters tr")
     expect(row).to_contain_text("out_of_scope")
+    expect(row).to_contain_text("bản ghi ngoài phạm vi, không đọc")
     expect(row).to_contain_text("<b>Patient</b>")  # shown, not run
     expect(row).to_contain_text("14:30:00")
+    failed = page.locator("#ops-feeds [data-feed=education] .error")
+    expect(failed).to_contain_text("education.example.vn:443 trả lời lỗi HTTP 503")
+    expect(failed.locator("small")).to_have_text("education.example.vn:443/v1 answered 503")  # the detail behind it
     expect(page.locator("[data-feed=education]").first).to_have_attribute("data-state", "stale")
 
 

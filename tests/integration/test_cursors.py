@@ -11,6 +11,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from ioc.errors import Unavailable
+from ioc.store import status
 from ioc.store.cursors import Cursors, rewind
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -25,12 +26,14 @@ def pool(database: str) -> Iterator[ConnectionPool[psycopg.Connection[Any]]]:
 def test_a_saved_cursor_is_found_again_and_polls_are_counted(pool: ConnectionPool[Any]) -> None:
     cursors = Cursors(pool)
     assert cursors.load("f") == {}
-    cursors.failed("f", "timed out", NOW)
+    cursors.failed("f", "timed out", NOW, cause="silent:host=h")
+    with pool.connection() as conn:
+        assert status.feed_facts(conn)["f"].last_cause == "silent:host=h"
     cursors.save("f", {"page": 3}, records=7, at=NOW)
     cursors.save("f", {"page": 4}, records=1, at=NOW)
     assert cursors.load("f") == {"page": 4}
     with pool.connection() as conn:
-        assert conn.execute("SELECT polls, records, errors, last_error FROM connector_cursor").fetchone() == (3, 8, 1, "")
+        assert conn.execute("SELECT polls, records, errors, last_error, last_cause FROM connector_cursor").fetchone() == (3, 8, 1, "", "")
 
 
 def test_a_failed_poll_leaves_the_cursor_where_it_was(pool: ConnectionPool[Any]) -> None:

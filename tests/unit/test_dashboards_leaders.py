@@ -34,6 +34,7 @@ from dashboards.pdf import as_pdf
 from dashboards.state import State, read
 from dashboards.words import Lang, pick, say
 from ioc import rights
+from ioc.causes import in_words as because_of
 from ioc.doubts import in_words
 from ioc.errors import Problem, UserError
 from ioc.kpi.asked import Asked, geography_of
@@ -476,7 +477,7 @@ DOUBTS: list[dict[str, Any]] = [
         "doubt": "outside", "why": in_words("outside")._asdict(),
     },
 ]  # fmt: skip
-LETTERS: list[dict[str, Any]] = [{"feed": "health", "cause": "bad_time", "message": "date is 'x'", "field": "date", "repair": None, "times": 1270, "last_at": SHOWN.now}]
+LETTERS: list[dict[str, Any]] = [{"feed": "health", "cause": "bad_time", "why": because_of("bad_time")._asdict(), "message": "date is 'x'", "field": "date", "repair": None, "times": 1270, "last_at": SHOWN.now}]
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])
@@ -492,7 +493,7 @@ def test_the_page_of_operations_is_the_same_as_a_sheet_and_on_paper(lang: Lang) 
     assert ("12.000,5 bed" if lang == "vi" else "12,000.5 bed") in said
     cells = next(row for row in operations_paper.sheet(tables, CONTEXT, lang) if row[1] == "s-7 · beds")
     assert cells[2:4] == [12000.5, "{bed}"] and cells[5] == cell_time(SHOWN.now, CONTEXT.zone)
-    assert ("1.270" if lang == "vi" else "1,270") in said and ["bad_time", "date is 'x'", "date", "", "1270"] in [row[1:6] for row in rows]
+    assert ("1.270" if lang == "vi" else "1,270") in said and [f"{getattr(because_of('bad_time'), lang)} (bad_time)", "date is 'x'", "date", "", "1270"] in [row[1:6] for row in rows]
     none = operations_paper.listed(SHOWN, [], [], CONTEXT, lang)
     assert text_of(as_pdf(operations_paper.paper(none, SHOWN, CONTEXT, lang))).count(say("changes.none", lang)) == 2
 

@@ -9,7 +9,7 @@ FROM consumer_offset o GROUP BY o.feed
 SELECT feed, count(*) AS n FROM dead_letter GROUP BY feed
 
 -- name: cursors
-SELECT feed, polls, records, errors, last_poll_at, last_ok_at, last_error, shape_changes, shape_change, shape_changed_at,
+SELECT feed, polls, records, errors, last_poll_at, last_ok_at, last_error, last_cause, shape_changes, shape_change, shape_changed_at,
        bytes_read, doubtful, errors_by_type FROM connector_cursor
 
 -- name: services

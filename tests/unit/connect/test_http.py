@@ -12,6 +12,7 @@ from email.utils import format_datetime
 import pytest
 from unit.connect_rig import Asked, Bus, Memory, Reply, client_of, feed_of, poll, pump_of, serving
 
+from ioc.causes import because, in_words
 from ioc.connect import registry
 from ioc.connect.connector import Walk
 from ioc.connect.decode import decode
@@ -95,6 +96,34 @@ def test_the_type_of_the_error_says_what_to_do(status: int, kind: type[Exception
             client.get("x")
         client.close()
         assert len(server.asked) == tries
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "access_refused"), (404, "not_there"), (410, "not_there"), (429, "too_often"), (400, "request_refused"), (500, "status"), (503, "status")]
+)
+def test_why_it_failed_is_kept_as_a_code_that_screens_have_words_for(status: int, code: str) -> None:
+    with serving(lambda asked: Reply(status=status)) as server:
+        client, _ = _sleeping(server.url)
+        with pytest.raises((Fatal, Retriable)) as caught:
+            client.get("x")
+        client.close()
+    host = server.url.removeprefix("http://")
+    assert caught.value.cause == because(code, host=host, status=status)
+    assert all(host in said and str(status) in said for said in in_words(caught.value.cause))
+
+
+def test_why_there_is_no_connection_is_kept_as_a_code() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    with serving(lambda asked: Reply("x")) as plain:
+        wrong = [(f"http://127.0.0.1:{port}", "connection_refused"), ("http://nobody.invalid", "unknown_host"), (plain.url.replace("http:", "https:"), "bad_tls")]
+        for url, code in wrong:
+            client, _ = _sleeping(url)
+            with pytest.raises(Unreachable) as caught:
+                client.get("x")
+            client.close()
+            assert caught.value.cause.startswith(code + ":host="), (url, caught.value)
 
 
 def test_it_says_who_cannot_be_reached() -> None:
