@@ -1,7 +1,8 @@
 """Pictures of every scene of the wall, at the sizes people hang up, in colour and without: `python -m tests.browser.pictures`.
 
 Written to docs/images/wall/ as SCENE-WIDTHxHEIGHT.webp, from the made-up afternoon of province.py. They are for looking at.
-`--sheet` puts all scenes of a size without colour on one picture: each state must still be told.
+`--sheet` puts all scenes of a size without colour on one picture: each state must still be told. `--guide` takes those of the
+operators' guide instead, docs/images/NAME.webp.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from tests.browser.screens import Screens
 from tests.unit.test_dashboards_map import warned
 
 SIZES = {(1920, 1080): 1280, (3840, 2160): 960, (7680, 2160): 1920}  # and the width of the picture that is kept
+# name -> address, size of the screen, what must be there
+GUIDE = {"wall-past": ("/wall?at=2026-11-20T09:15&", (1920, 1080), "#scene[data-shown] #map[data-mode]"), "operations": ("/operations?", (1440, 1000), "#ops-feeds tr")}
 FROZEN = "camera-4"  # its picture stands still
 # feed -> kind, state, how many: what a map shows of assets beside the facilities and cameras of province.py.
 PLACES = {
@@ -42,6 +45,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="keep the pixels as they are")
     parser.add_argument("--grey", action="store_true", help="each without colour, too")
     parser.add_argument("--sheet", action="store_true", help="and of each size a sheet of all its pictures without colour, small")
+    parser.add_argument("--guide", action="store_true", help="the pictures of the operators' guide, and no scenes")
     parser.add_argument("--format", choices=["webp", "png"], default="webp")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     asked = parser.parse_args()
@@ -50,13 +54,22 @@ def main() -> None:
     screens.snapshot = furnished(screens)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=asked.chromium, args=ARGS)
-        for size in asked.sizes:
+        for name, (path, (width, height), there) in GUIDE.items() if asked.guide else ():
+            page = _opened(browser, width, height, asked)
+            page.goto(f"{screens.url}{path}lang={asked.lang}")
+            page.wait_for_selector(there, timeout=120_000)
+            _settle(page)
+            _picture(page, asked.out.parent / name, asked)
+            page.close()
+        for size in () if asked.guide else asked.sizes:
             width, height = (int(part) for part in size.split("x"))
-            page = browser.new_page(viewport={"width": width, "height": height})
+            page = _opened(browser, width, height, asked)
             page.goto(f"{screens.url}/wall?lang={asked.lang}")
             page.wait_for_selector("#map[data-mode]", timeout=120_000)
             for scene in asked.scenes or screens.config.scenes.use:
-                _picture(page, scene, asked.out / f"{scene}-{size}", asked)
+                page.evaluate(f"window.ioc_scenes.show({scene!r})")
+                _settle(page)
+                _picture(page, asked.out / f"{scene}-{size}", asked)
             page.close()
             if asked.sheet:
                 _sheet(browser, asked.out, size, asked.scenes or screens.config.scenes.use)
@@ -94,20 +107,23 @@ def _sheet(browser: Browser, out: Path, size: str, scenes: list[str]) -> None:
     page.close()
 
 
-def _show(page: Page, scene: str) -> None:
-    page.evaluate(f"window.ioc_scenes.show({scene!r})")
+def _opened(browser: Browser, width: int, height: int, asked: argparse.Namespace) -> Page:
+    """A screen of that size, drawn with as many pixels as are kept: a software renderer has its day with more."""
+    kept = SIZES.get((width, height), 1280)
+    return browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1 if asked.full else min(1, kept / width))
+
+
+def _settle(page: Page) -> None:
     page.evaluate("new Promise((done) => setTimeout(() => requestIdleCallback(done, { timeout: 3000 }), 1500))")
 
 
-def _picture(page: Page, scene: str, path: Path, asked: argparse.Namespace) -> None:
-    _show(page, scene)
+def _picture(page: Page, path: Path, asked: argparse.Namespace) -> None:
     size = page.viewport_size
     assert size is not None
     link = page.context.new_cdp_session(page)
     for ending, sight in (("", "none"), *((("-grey", "achromatopsia"),) if asked.grey else ())):
         link.send("Emulation.setEmulatedVisionDeficiency", {"type": sight})
-        kept = SIZES.get((size["width"], size["height"]), 1280)
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 if asked.full else min(1, kept / size["width"])}
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         taken = link.send("Page.captureScreenshot", {"format": asked.format, "clip": clip} | ({"quality": 70} if asked.format == "webp" else {}))
         path.with_name(f"{path.name}{ending}.{asked.format}").write_bytes(base64.b64decode(taken["data"]))
     link.send("Emulation.setEmulatedVisionDeficiency", {"type": "none"})
