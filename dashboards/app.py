@@ -96,7 +96,7 @@ def create(
         server=api,
         backend="fastapi",
         assets_folder=str(_HERE / "assets"),
-        assets_ignore=r"paint\.js|gallery\.css",  # of plain pages: here Dash itself puts values in
+        assets_ignore=r"gallery\.css",
         title=f"IOC {config.province.name.vi}",
         update_title=None,  # a tab that says "Updating..." at every value is noise
         suppress_callback_exceptions=True,  # pages are swapped in by the router

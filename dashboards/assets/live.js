@@ -1,4 +1,4 @@
-// The live link: one websocket to /live, values handed to Dash, endless reconnect, a clock that never stops.
+// The live link: one websocket to /live, values put on the page, endless reconnect, a clock that never stops.
 // Messages are documented in ioc/live.py. The page names its view in [data-view].
 (function () {
   "use strict";
@@ -140,8 +140,7 @@
     try {
       const taker = window.ioc_map && window.ioc_map.takers[id];
       if (taker) taker(values);
-      else if (window.dash_clientside && window.dash_clientside.set_props) window.dash_clientside.set_props(id, values);
-      else window.ioc_paint(id, values);
+      else window.ioc_paint(id, values); // not through Dash: see docs/architecture.md, "Pages"
       shown.set(id, text);
     } catch (problem) {
       console.warn("a part of the page could not take its value", id, problem);

@@ -575,8 +575,7 @@
   const had = { incidents: NONE, assets: NONE, outlines: [] }; // the newest of each part
   let due = false;
 
-  // Take a part of the map. Not by way of a Dash callback: Dash keeps every value of a callback's input for ever (for its
-  // undo), which on a wall is 80 MB an hour.
+  // Take the newest of one of these parts.
   function take(id, { data }) {
     had[PARTS[id]] = data;
     const root = canvasRoot();

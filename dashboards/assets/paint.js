@@ -1,4 +1,4 @@
-// Brings a part of a plain page to what the server says: the JSON of components (as Dash writes it) onto the elements that
+// Brings a part of a page, the wall too, to what the server says: the JSON of components (as Dash writes it) onto the elements that
 // are there. Only what differs is touched, so focus, opened details and the place in a list stay.
 (function () {
   "use strict";

@@ -49,7 +49,7 @@ def to_json(node: Any) -> Any:
 
 
 def props_of(component: Component) -> dict[str, Any]:
-    """Return a component's properties without its id: what `set_props` needs to bring the page up to date."""
+    """Return a component's properties without its id: what the live link sends to bring the page up to date."""
     props: dict[str, Any] = to_json(component)["props"]
     props.pop("id", None)
     return props
