@@ -60,6 +60,7 @@ _CAUSES: dict[str, Reason] = {
     "out_of_scope": Reason("bản ghi ngoài phạm vi, không đọc", "a record that is never read"),
     "personal_record": Reason("bản ghi về cá nhân, không đọc", "a record about a person, never read"),
     "personal_id": Reason("mã định danh cá nhân, không nhận", "an identifier of a person, never taken"),
+    "pending": Reason("báo cáo chưa hoàn tất", "a report that is not complete yet"),
     "missing_id": Reason("thiếu mã định danh", "no identifier"),
     "missing_time": Reason("thiếu thời điểm", "no time"),
     "missing_value": Reason("thiếu giá trị", "no value"),
