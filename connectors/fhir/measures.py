@@ -122,15 +122,15 @@ def to_event(value: Mapping[str, Any], record: Record, context: Context[Any]) ->
     if told is None:
         raise Skip("missing_time", "neither meta.lastUpdated nor date says when the report was made", field="date", repair="send meta.lastUpdated", body=False)
     count, deleted = (None, True) if status == "error" else (_count(value["group"][0]), False)
-    small = count is not None and 0 < count < SUPPRESS_BELOW
+    small = fields.suppressed(count, SUPPRESS_BELOW) if count is not None else None
     observation = Observation(
         metric=f"cases.{disease}",
-        value=Decimal(SUPPRESS_BELOW - 1) if small else count,
+        value=count if small is None else small,
         unit="{case}",
         area=area,
         period="P1W",
         version=told,
-        qualifier="at_most" if small else "exact",
+        qualifier="exact" if small is None else "at_most",
         deleted=deleted,
         doubt=doubt("above", what=f"cases.{disease}", value=count, limit=MOST) if count is not None and count > MOST else None,
     )

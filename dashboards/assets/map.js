@@ -56,9 +56,8 @@
 
   // Communes without a value are hatched, across the hatching of warnings.
   function blankRows(spec) {
-    const look = spec.no_data;
-    const lines = rows.areas.filter(({ properties }) => properties.none).flatMap(({ geometry }) => polygonsOf(geometry)).flatMap((rings) => hatch(rings, (look.gap * text) / 100, 1));
-    return lines.map(([from, to]) => ({ from, to, line: look.hatch, width: (look.hatch_width * text) / 100 }));
+    if (abroad()) return [];
+    return rows.areas.filter(({ properties }) => properties.none).flatMap(({ geometry }) => hatched(geometry, spec.no_data, 1));
   }
 
   // ---- points: columns all the way from the server to the graphics card -----------------------------------------
@@ -178,10 +177,13 @@
 
   function hatchRows(outlines, spec) {
     if (abroad()) return []; // too small there for more than an outline
-    return outlines.flatMap(([geometry, , grave]) => {
-      const look = spec.outlines[grave ? "grave" : "other"];
-      return polygonsOf(geometry).flatMap((rings) => hatch(rings, (look.gap * text) / 100, -1)).map(([from, to]) => ({ from, to, line: look.hatch, width: (look.hatch_width * text) / 100 }));
-    });
+    return outlines.flatMap(([geometry, , grave]) => hatched(geometry, spec.outlines[grave ? "grave" : "other"], -1));
+  }
+
+  // The rows that hatch a shape as `look` says (dashboards/maps/spec.py).
+  function hatched(geometry, look, slant) {
+    const lines = polygonsOf(geometry).flatMap((rings) => hatch(rings, (look.gap * text) / 100, slant));
+    return lines.map(([from, to]) => ({ from, to, line: look.hatch, width: (look.hatch_width * text) / 100 }));
   }
 
   const polygonsOf = (geometry) => (geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates);
@@ -493,10 +495,12 @@
       areasOf = now.outlines === NONE ? NOTHING : outlines.filter(([, feed]) => !on.feeds.length || on.feeds.includes(feed));
       rows.outlines = abroad() ? [frameRow(spec), ...outlineRows(areasOf, spec)] : outlineRows(areasOf, spec);
     }
-    const words = differs("areas", "chips", "outlines", "feeds", "assets", "how") || rows.clusters !== drawn.clusters;
+    const fills = differs("areas");
+    const words = differs("chips", "outlines", "feeds", "assets", "how") || rows.clusters !== drawn.clusters;
     drawn = { ...now, cases, things, shapes: areasOf, clusters: rows.clusters };
     if (!deck) return create(spec);
     if (!all && resized()) return look(spec);
+    if (fills) rows.blank = blankRows(spec);
     if (words) written(spec);
     deck.setProps({ layers: layers(spec) });
     count += 1;
@@ -511,7 +515,6 @@
 
   // What stands on the map in px: after the camera was set.
   function written(spec) {
-    rows.blank = abroad() ? [] : blankRows(spec);
     rows.hatch = hatchRows(drawn.shapes, spec);
     writtenRows(spec, drawn.shapes, spec.deck.layers.find((layer) => layer.id === "labels").data);
   }
@@ -535,6 +538,7 @@
     holder.className = "map-deck";
     canvasRoot().appendChild(holder);
     deck = window.createDeck({ container: holder, jsonInput: { ...spec.deck, initialViewState: camera(spec), layers: [] }, tooltip: false });
+    rows.blank = blankRows(spec);
     written(spec);
     deck.setProps({ layers: layers(spec) });
     count += 1;

@@ -113,6 +113,11 @@ def count_of(value: Any, field: str) -> Decimal | None:
     return out
 
 
+def suppressed(count: Decimal | int, below: int) -> Decimal | None:
+    """Return the number that a small count of persons becomes "at most"; None when the count itself may be told (0, or `below` and more)."""
+    return Decimal(below - 1) if 0 < count < below else None
+
+
 def rating(record: Record, field: str) -> int | None:
     """Return a rating of 1 to 5, None when absent or empty."""
     return rating_of(record.get(field), field)

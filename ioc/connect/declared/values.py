@@ -39,8 +39,8 @@ def reader(name: str, rule: FieldRule) -> Reader:
     def read(record: dict[str, Any], context: Context[Any]) -> Any:
         raw = record[where] if where in record else pick(record, where)
         value = typed(_part(raw, rule.pattern) if rule.pattern else raw, context)
-        if rule.suppress_below and value is not None and 0 < value < rule.suppress_below:
-            value = figures.Quantity(Decimal(rule.suppress_below - 1), "1", "at_most", "")  # nothing was written so: the figure is ours
+        if rule.suppress_below and value is not None and (small := fields.suppressed(value, rule.suppress_below)) is not None:
+            value = figures.Quantity(small, "1", "at_most", "")  # nothing was written so: the figure is ours
         if value is None and rule.required:
             said = f"{where} does not hold {name} (pattern {rule.pattern})" if rule.pattern else f"{where} is empty"
             raise Skip("missing_value", said, field=where, repair=f"send {name if rule.pattern else where}")
