@@ -185,7 +185,7 @@ def _status(t: Tile, lang: Lang) -> str:
     if t.as_of is None:
         return ""
     n = len(t.quality.missing_sources)
-    rated = say(f"status.{t.status}", lang) if t.status != "unknown" and t.value is not None else ""
+    rated = say("few", lang, n=t.judged_from) if t.judged_from is not None else say(f"status.{t.status}", lang) if t.status != "unknown" and t.value is not None else ""
     return "; ".join(filter(None, (rated, say("missing", lang, n=n) if n else "", say("doubt", lang) if t.doubts and t.value is not None else "")))
 
 

@@ -48,7 +48,7 @@
     const facts = [
       [words.numerator, found.numerator], [words.denominator, found.denominator],
       [words.watch, found.limits && found.limits.watch], [words.alarm, found.limits && found.limits.alarm],
-      [words.target, found.limits && found.limits.target],
+      [words.judged_from, found.limits && found.limits.judged_from], [words.target, found.limits && found.limits.target],
     ].filter(([, value]) => value !== null && value !== undefined);
     const list = node("dl", facts.flatMap(([name, value]) => [node("dt", name), node("dd", [].concat(value).map((v) => number.format(v)).join(" – "))]));
     if (formula.version) {

@@ -62,7 +62,7 @@ def _wall_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[
     """Three rows that every tile of the wall shares: title and alarm; value and what it is against; freshness."""
     title = shortened(pick(t.title, lang), _TITLE_CHARS)
     target = _target(t, lang) if t.value is not None else None
-    against = _known([_waits(t, lang, titles), _missing(t, lang), _delta(t, lang), target])[:1]
+    against = _known([_waits(t, lang, titles), _missing(t, lang), _few(t, lang), _delta(t, lang), target])[:1]
     abnormal = _abnormal(t, lang)
     size = title_size(title + " " * _CHIP_CHARS if abnormal else title)
     beside = _known([_period(t, lang, zone), _parts(t, lang), _line(t, lang, theme)])[:1]  # more do not fit
@@ -76,7 +76,7 @@ def _wall_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[
 def _page_body(t: Tile, lang: Lang, now: datetime, zone: ZoneInfo, titles: dict[str, str], theme: Theme) -> list[Component]:
     """Four rows that every tile of a page shares, filled or not: title and alarm; value and course; against what; of when."""
     title = shortened(titled(t, lang), _TITLE_CHARS)
-    against = [_waits(t, lang, titles), _missing(t, lang), _doubt(t, lang), _delta(t, lang, "page"), _target(t, lang) if t.value is not None else None]
+    against = [_waits(t, lang, titles), _missing(t, lang), _doubt(t, lang), _few(t, lang), _delta(t, lang, "page"), _target(t, lang) if t.value is not None else None]
     return [
         html.Div(_known([_heading(title, titled(t, lang), title_size(title)), _abnormal(t, lang)]), className="tile-head"),
         html.Div(_known([value_line(t, lang, "page"), _line(t, lang, theme)]), className="tile-main"),
@@ -94,6 +94,11 @@ def _doubt(t: Tile, lang: Lang) -> Component | None:
     if not t.doubts or t.value is None:
         return None
     return html.Div([shape("watch"), html.Span(say("doubt", lang))], className="note note-doubt", title="; ".join(pick(words, lang) for words in t.doubts))
+
+
+def _few(t: Tile, lang: Lang) -> Component | None:
+    """That the denominator is too small for the value to be judged."""
+    return None if t.judged_from is None else html.Div(say("few", lang, n=t.judged_from), className="note note-few")
 
 
 def titled(t: Tile, lang: Lang) -> str:

@@ -100,6 +100,7 @@ def values() -> list[Sample]:
         ("target", "mục tiêu có hạn", "a target with its date", base(title=Words("Người dân có tài khoản định danh", "People with an identity account"), value=71.4, status="watch", target=Target(80.0, date(2026, 12, 31)), delta=None, **share)),
         ("missing", "thiếu nguồn", "sources missing", base(quality=Quality("late", ["sample", "another", "a third"]), as_of=NOW - timedelta(minutes=25))),
         ("doubt", "cần hỏi lại", "to be asked about", base(doubts=[Words("gấp nghìn lần các trạm bên cạnh", "a thousand times its siblings")], delta=None)),
+        ("few", "quá ít để đánh giá", "too few to judge", base(title=Words("Tỷ lệ hồ sơ giải quyết đúng hạn", "Dossiers resolved on time"), value=0.0, kind="ratio", numerator=0.0, denominator=1.0, judged_from=10, delta=Delta(-96.5, "previous_period"), **share)),
         ("gaps", "diễn biến có chỗ trống", "a course with gaps", base(spark=[1190.0, None, None, 1310.0, 420.0, None, 1216.0, 1284.0], delta=None)),
         ("level", "đi ngang", "a level course", base(value=12.0, unit="{team}", spark=[12.0] * 8, delta=Delta(0.0, "same_weekday"))),
     ]  # fmt: skip

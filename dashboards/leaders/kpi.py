@@ -107,7 +107,7 @@ def _up(path: str, context: Context, state: State) -> list[Component]:
 
 
 _EXPLAINED = (
-    "numerator", "denominator", "watch", "alarm", "target", "version", "since", "sql", "time", "feed", "subject", "data", "unavailable", "raw", "no_events", "doubts",
+    "numerator", "denominator", "watch", "alarm", "judged_from", "target", "version", "since", "sql", "time", "feed", "subject", "data", "unavailable", "raw", "no_events", "doubts",
     "restated", "was", "became", "why", "of_period",
 )  # fmt: skip
 
@@ -182,7 +182,8 @@ def facts(t: Tile, context: Context, now: datetime, lang: Lang) -> list[tuple[st
     if t.numerator is not None:
         rows.append((say("kpi.numerator", lang), number(t.numerator, lang)))
     if t.denominator is not None:
-        rows.append((say("kpi.denominator", lang), number(t.denominator, lang)))
+        few = "" if t.judged_from is None else f" ({say('few', lang, n=t.judged_from)})"
+        rows.append((say("kpi.denominator", lang), number(t.denominator, lang) + few))
     for report in t.reports:
         if report.published is not None:
             written = say("kpi.published", lang, date=f"{report.published.astimezone(context.zone):%d/%m/%Y}", period=report.period, written=report.written)

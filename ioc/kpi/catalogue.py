@@ -17,7 +17,9 @@ Figures of reports are many and alike, so a file may hold them as a table, one a
 
     figures: {feed: FEED, since: DATE, rows: [{kpi: ..., metric: ..., unit: ..., vi: TITLE, en: TITLE}]}
 
-A row may say `of` (the metric it is divided by), `printed` (the metric the source prints for it), `length` (P9M: the first nine
+A rate of few cases is chance: with `judged_from: 10` limits and target judge it from a denominator of ten on.
+
+A line may say `of` (the metric it is divided by), `printed` (the metric the source prints for it), `length` (P9M: the first nine
 months of the year) and whatever any KPI may.
 
 Mistakes end as `UserError` with file, line and what to write instead.
@@ -380,6 +382,7 @@ class _KpiRow(_Row):
     better: Better
     watch: _Limit = None
     alarm: _Limit = None
+    judged_from: int = Field(0, ge=2)
     target: float | None = None
     target_due: date | None = None
     period: Period
@@ -416,6 +419,8 @@ class _KpiRow(_Row):
         self._check_history()
         if self.plausible and self.plausible[0] >= self.plausible[1]:
             raise ValueError("plausible is [low, high], low below high")
+        if self.judged_from and self.kind not in _RATIO_KINDS:
+            raise ValueError(f"judged_from is the smallest denominator that is judged, and kind {self.kind} has none; take it out")
         if self.formula.kpis is not None:
             if (self.kind in _RATIO_KINDS) != (self.formula.kpis.operation == "ratio"):
                 raise ValueError(f"kind {self.kind} and a {self.formula.kpis.operation} of KPIs do not go together; kinds of a ratio are ratio and mean")
@@ -471,7 +476,7 @@ class _KpiRow(_Row):
         return Kpi(
             kpi=name, theme=theme, title=title, description=description, kind=self.kind, unit=self.unit, decimals=self.decimals,
             better=self.better, period=self.period, formula=formula, version=self.version, since=self.since,
-            watch=self.watch, alarm=self.alarm, target=self.target, target_due=self.target_due, latest=self.latest,
+            watch=self.watch, alarm=self.alarm, judged_from=self.judged_from, target=self.target, target_due=self.target_due, latest=self.latest,
             targets=tuple(target.target() for target in self.targets), history=tuple(Change(c.version, c.since, c.what.words()) for c in self.history),
             guard=Guard(self.plausible, printed, self.steady), owner=self.owner, overview=self.overview and overview,
         )  # fmt: skip

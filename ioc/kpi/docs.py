@@ -36,7 +36,7 @@ What holds for all of them:
 - The guard asks, and changes nothing: outside of `plausible`, unlike what the source `printed` for the same parts, a factor that
   moved more than `steady` percent, another unit, one rank under two periods.
 - `watch` and `alarm` are the last value that is not yet worth watching, or alarming. Limits and targets of counts are the
-  province's and do not judge a commune.
+  province's and do not judge a commune. A rate whose denominator is smaller than "judged from" is shown and not judged.
 """
 
 
@@ -53,6 +53,7 @@ def _kpi(kpi: Kpi, titles: Mapping[str, Words]) -> str:
     words = in_words(kpi, titles)
     limits = [f"better: {kpi.better}"]
     limits += [f"{name} {limit if isinstance(limit, tuple) else f'{limit:g}'}" for name, limit in (("watch", kpi.watch), ("alarm", kpi.alarm)) if limit is not None]
+    limits += [f"judged from {kpi.judged_from} on"] if kpi.judged_from else []
     limits += [f"target {kpi.target:g}"] if kpi.target is not None else []
     limits += [f"{'retired ' if t.retired else ''}target of the {t.level} {t.value:g}" + (f" by {t.due}" if t.due else "") for t in kpi.targets]
     limits += [f"plausible {kpi.guard.plausible[0]:g} to {kpi.guard.plausible[1]:g}"] if kpi.guard.plausible else []

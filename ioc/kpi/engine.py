@@ -327,7 +327,7 @@ class Engine:
             unit=kpi.unit,
             kind=kpi.kind,
             better=kpi.better,
-            status=status(kpi, spark[-1], whole=part is None),
+            status=status(kpi, spark[-1], bottom, whole=part is None),
             period=looking.period((lo, hi)),
             as_of=as_of,
             published_at=published or max((t.received_at for t in times if t.received_at), default=at),
@@ -347,6 +347,7 @@ class Engine:
             reports=told,
             doubts=doubts,
             owner=kpi.owner,
+            judged_from=kpi.judged_from if too_few(kpi, bottom) else None,
             written=told[0].written if told and [*kpi.formula.numerator] == [*kpi.formula.terms] and len(kpi.formula.terms) == 1 else "",
         )
 
@@ -568,12 +569,12 @@ def flows(term: CaseTerm) -> tuple[CaseTerm, CaseTerm]:
 _FLOWS: tuple[Literal["opened"], Literal["closed"]] = ("opened", "closed")
 
 
-def status(kpi: Kpi, value: _Value, *, whole: bool = True) -> Status:
+def status(kpi: Kpi, value: _Value, denominator: _Value = None, *, whole: bool = True) -> Status:
     """Return how `value` stands against the KPI's limits; "unknown" where there is nothing to judge or to judge by.
 
-    Limits of a count are the province's: a commune's count is not judged by them.
+    Limits of a count are the province's: a commune's count is not judged by them. Nor is a rate of too few.
     """
-    if value is None or (not whole and kpi.kind in ("sum", "count_now")):
+    if value is None or too_few(kpi, denominator) or (not whole and kpi.kind in ("sum", "count_now")):
         return "unknown"
     if kpi.watch is None and kpi.alarm is None:
         if kpi.target is None or kpi.better == "band":
@@ -582,6 +583,11 @@ def status(kpi: Kpi, value: _Value, *, whole: bool = True) -> Status:
     if _worse(kpi, float(value), kpi.alarm):
         return "alarm"
     return "watch" if _worse(kpi, float(value), kpi.watch) else "good"
+
+
+def too_few(kpi: Kpi, denominator: _Value) -> bool:
+    """Is this less than what the KPI's limits judge? An on-time rate of one dossier, at one in the morning, is chance."""
+    return denominator is not None and denominator < kpi.judged_from
 
 
 def _worse(kpi: Kpi, value: float, limit: float | tuple[float, float] | None) -> bool:

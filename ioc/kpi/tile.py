@@ -77,7 +77,7 @@ class Tile(Struct, frozen=True):
     `numerator`, `denominator`: the parts of a ratio or mean. `spark`: oldest first, its last point equals `value`.
     `as_of`: time of the newest fact of the feeds it reads; None means no fact was ever seen. `targets`: those of other
     levels and years. `reports`: for figures of reports, what the documents say; `written`: the value as its one document has
-    it. `doubts`: what the guard asks about.
+    it. `doubts`: what the guard asks about. `judged_from`: the denominator is below this, too small to be judged (status "unknown").
     """
 
     kpi: str
@@ -108,6 +108,7 @@ class Tile(Struct, frozen=True):
     doubts: list[Words] = msgspec.field(default_factory=list)
     owner: str = ""
     written: str = ""
+    judged_from: int | None = None
 
 
 class History(Struct, frozen=True):

@@ -22,6 +22,7 @@ from ioc.events import Asset, Case, Event, Observation, make
 from ioc.kpi import catalogue
 from ioc.kpi.engine import SPARK, Engine
 from ioc.kpi.explain import explain
+from ioc.kpi.tile import Tile
 from ioc.store.reader import ObservationTerm, Reader, snapshot, statement_for
 from ioc.store.sql import queries
 from ioc.store.writer import Record, Writer
@@ -128,14 +129,14 @@ def test_a_day_begins_at_local_midnight(engine: Engine, town: Town, clock: Froze
 
 
 def test_a_tile_carries_its_parts_delta_target_and_sources(engine: Engine, town: Town) -> None:
-    for i in range(4):
-        opened = NOW - hours(9)
+    for i in range(12):
+        opened, closed = NOW - hours(9), NOW - hours(i % 4)
         town.dossier(f"d{i}", opened, opened_at=opened, due_at=NOW - hours(1), area=HERE)
-        town.dossier(f"d{i}", NOW - hours(i), status="closed", outcome="resolved", closed_at=NOW - hours(i), rating=3 + i % 2)
+        town.dossier(f"d{i}", closed, status="closed", outcome="resolved", closed_at=closed, rating=3 + i % 2)
     with snapshot(town.dsn) as reader:
         tiles = engine.evaluate(reader, ["dossiers_on_time_rate", "dossiers_satisfaction", "dossiers_median_hours"], at=NOW)
     rate = tiles["dossiers_on_time_rate"]
-    assert (rate.value, rate.numerator, rate.denominator, rate.status) == (75.0, 3, 4, "alarm")
+    assert (rate.value, rate.numerator, rate.denominator, rate.status) == (75.0, 9, 12, "alarm")
     assert rate.target is not None
     assert rate.target.value == 98
     assert rate.delta is not None
@@ -143,6 +144,24 @@ def test_a_tile_carries_its_parts_delta_target_and_sources(engine: Engine, town:
     assert (rate.as_of, rate.source, rate.quality.state, rate.area) == (NOW, [FEED], "live", "19")
     assert tiles["dossiers_satisfaction"].value == 3.5
     assert tiles["dossiers_median_hours"].value == 7.5
+
+
+def test_a_rate_of_few_is_shown_and_not_judged(engine: Engine, town: Town) -> None:
+    def rate() -> Tile:
+        with snapshot(town.dsn) as reader:
+            return engine.evaluate(reader, ["dossiers_on_time_rate"], at=NOW)["dossiers_on_time_rate"]
+
+    def late(n: int) -> None:
+        town.dossier(f"d{n}", NOW - hours(9), opened_at=NOW - hours(9), due_at=NOW - hours(2), area=HERE)
+        town.dossier(f"d{n}", NOW - hours(1), status="closed", outcome="resolved", closed_at=NOW - hours(1))
+
+    for n in range(9):
+        late(n)
+    few = rate()
+    assert (few.value, few.denominator, few.status, few.judged_from) == (0.0, 9, "unknown", 10)
+    late(9)
+    enough = rate()
+    assert (enough.value, enough.denominator, enough.status, enough.judged_from) == (0.0, 10, "alarm", None)
 
 
 def test_communes_add_up_to_the_province_but_for_facts_without_a_place(engine: Engine, town: Town) -> None:

@@ -57,6 +57,14 @@ def test_it_shows_value_parts_change_and_target() -> None:
     assert shown(t, "wall", "en")[1] == "Dossiers resolved on time 96.5 % −1.2 pts vs yesterday live 14:31 1,149/1,190"
 
 
+def test_it_says_that_a_rate_is_of_too_few_instead_of_what_it_is_against() -> None:
+    t = msgspec.structs.replace(TILES["dossiers_on_time_rate"], value=0.0, numerator=0.0, denominator=1.0, status="unknown", judged_from=10, delta=Delta(-96.5, "previous_period"))
+    root, text = shown(t)
+    assert "status-unknown" in root["className"]
+    assert text == "Tỷ lệ hồ sơ giải quyết đúng hạn 0,0 % chưa đủ 10 để đánh giá mới 14:31 0/1"
+    assert "too few to judge, below 10 −96.5 pts vs yesterday" in shown(t, "page", "en")[1]
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_it_says_every_state_in_a_word_and_a_shape(state: Any) -> None:
     t = msgspec.structs.replace(TILES["dossiers_open"], quality=Quality(state))

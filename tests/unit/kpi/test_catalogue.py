@@ -91,6 +91,8 @@ def test_a_kpi_knows_its_feeds_by_its_formula() -> None:
         ("kpi: received -> kpi: Received-Today", 4, "cannot be a KPI's name"),
         ("period: day -> period: now", 4, "period now and kind count_now go together"),
         ("better: up -> better: up\n    watch: 90\n    alarm: 95", 4, "alarm 95 must be worse than watch 90"),
+        ("better: up -> better: up\n    judged_from: 10", 4, "judged_from is the smallest denominator that is judged, and kind sum has none"),
+        ("better: up -> better: up\n    judged_from: 1", 10, "judged_from"),
         ("better: up -> better: band\n    watch: 90", 4, "for better: band they are [low, high]"),
         ("since: 2026-11-22 -> since: yesterday", 13, "since"),
         ("title: {vi: Tiếp nhận, en: Received} -> title: {vi: Tiếp nhận}", 5, "title.en"),

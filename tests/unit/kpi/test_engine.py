@@ -94,6 +94,16 @@ def test_limits_of_a_count_do_not_judge_a_commune_but_those_of_a_rate_do() -> No
     assert status(kpi("dossiers_on_time_rate"), Decimal(10), whole=False) == "alarm"
 
 
+@pytest.mark.parametrize(("denominator", "expected"), [(1, "unknown"), (9, "unknown"), (10, "alarm"), (None, "alarm")])
+def test_a_rate_of_too_few_is_no_alarm(denominator: int | None, expected: str) -> None:
+    assert status(kpi("dossiers_on_time_rate"), Decimal(0), None if denominator is None else Decimal(denominator)) == expected
+
+
+def test_too_few_are_not_judged_by_the_target_either() -> None:
+    aimed_at = kpi("dossiers_on_time_rate", watch=None, alarm=None)
+    assert [status(aimed_at, Decimal(0), Decimal(n)) for n in (3, 30)] == ["unknown", "watch"]
+
+
 def test_a_band_is_left_on_both_sides() -> None:
     banded = kpi("encounters_today", watch=(10.0, 20.0), alarm=(5.0, 30.0))
     assert [status(banded, Decimal(v)) for v in (4, 9, 10, 20, 21, 31)] == ["alarm", "watch", "good", "good", "watch", "alarm"]
