@@ -7,6 +7,9 @@ here (of a connector somebody added) is shown as it stands.
 
 from __future__ import annotations
 
+import socket
+import ssl
+
 from ioc.doubts import Reason, coded, said
 
 _CAUSES: dict[str, Reason] = {
@@ -22,6 +25,13 @@ _CAUSES: dict[str, Reason] = {
     "access_refused": Reason("{host} không cho truy cập (HTTP {status}): kiểm tra khóa của nguồn", "{host} refuses us (HTTP {status}): check the feed's secret"),
     "not_there": Reason("{host} không có địa chỉ này (HTTP {status})", "{host} has no such address (HTTP {status})"),
     "request_refused": Reason("{host} không nhận yêu cầu này (HTTP {status})", "{host} refuses this request (HTTP {status})"),
+    "login_refused": Reason("{host} không nhận tài khoản hoặc khóa của nguồn", "{host} refuses the feed's user or secret"),
+    "no_right": Reason("{host} không cho đọc: kiểm tra quyền của tài khoản", "{host} does not let us read: check the user's rights"),
+    "no_directory": Reason("{host} không có thư mục này", "{host} has no such directory"),
+    "key_not_pinned": Reason("khóa của máy chủ {host} chưa được ghi vào cấu hình", "the key of the server {host} is not written down yet"),
+    "other_key": Reason("{host} đưa ra khóa khác với khóa đã ghi", "{host} shows another key than the one that is written down"),
+    "query_refused": Reason("{host} không chạy được câu truy vấn", "{host} cannot run the query"),
+    "query_slow": Reason("{host} chạy câu truy vấn quá lâu", "the query takes {host} too long"),
     "missing": Reason("nguồn không có địa chỉ này", "the source has no such address"),
     "rejected": Reason("nguồn không nhận yêu cầu này", "the source refuses the request"),
     "retriable": Reason("nguồn đang báo lỗi", "the source answers with an error"),
@@ -93,9 +103,23 @@ _CAUSES: dict[str, Reason] = {
 }
 
 
+_BELOW = ((ssl.SSLError, "bad_tls"), (socket.gaierror, "unknown_host"), (ConnectionRefusedError, "connection_refused"), (TimeoutError, "silent"))
+
+
 def because(code: str, **values: object) -> str:
     """Return a cause as it is kept; raise `KeyError` for a code, or a value of it, that nobody has words for."""
     return coded(code, _CAUSES, values)
+
+
+def unreached(exc: BaseException, host: str) -> str:
+    """Return why there is no connection to `host`, as what lies below the exception says."""
+    below: BaseException | None = exc
+    while below is not None:
+        for kind, code in _BELOW:
+            if isinstance(below, kind):
+                return because(code, host=host)
+        below = below.__cause__ or below.__context__
+    return "unreachable"
 
 
 def in_words(kept: str) -> Reason:

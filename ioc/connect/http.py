@@ -12,7 +12,6 @@ from __future__ import annotations
 import email.utils
 import random
 import re
-import socket
 import ssl
 import threading
 import time
@@ -25,7 +24,7 @@ from urllib.parse import unquote, urlencode, urljoin, urlsplit
 import httpx
 from msgspec import Struct
 
-from ioc.causes import because
+from ioc.causes import because, unreached
 from ioc.connect.errors import Fatal, Missing, Rejected, Retriable, Unreachable, Unreadable
 
 USER_AGENT = "ioc-connector/0.1"
@@ -186,7 +185,7 @@ class Http:
         except httpx.DecodingError as exc:
             raise Unreadable("bad_compression", "the answer is not validly compressed", repair="send valid gzip or none") from exc
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
-            raise Unreachable(f"{self._host}:{self._port} cannot be reached: {_why(exc)}", cause=self._unreached(exc)) from exc
+            raise Unreachable(f"{self._host}:{self._port} cannot be reached: {_why(exc)}", cause=self._because("silent") if isinstance(exc, httpx.TimeoutException) else unreached(exc, f"{self._host}:{self._port}")) from exc
         except httpx.TimeoutException as exc:
             raise Unreachable(f"{self._host}:{self._port} was silent for too long ({_why(exc)})", cause=self._because("silent")) from exc
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
@@ -194,16 +193,6 @@ class Http:
 
     def _because(self, code: str, **values: object) -> str:
         return because(code, host=f"{self._host}:{self._port}", **values)
-
-    def _unreached(self, exc: httpx.HTTPError) -> str:
-        """Return why there is no connection, as what lies below says."""
-        below: BaseException | None = exc
-        while below is not None:
-            for kind, code in ((ssl.SSLError, "bad_tls"), (socket.gaierror, "unknown_host"), (ConnectionRefusedError, "connection_refused"), (httpx.TimeoutException, "silent")):
-                if isinstance(below, kind):
-                    return self._because(code)
-            below = below.__cause__ or below.__context__
-        return "unreachable"
 
     def _check_status(self, response: httpx.Response) -> None:
         status = response.status_code

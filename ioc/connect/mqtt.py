@@ -18,6 +18,7 @@ import paho.mqtt.client as paho
 from msgspec import Struct
 from paho.mqtt.enums import CallbackAPIVersion
 
+from ioc.causes import because
 from ioc.connect.errors import Fatal, Unreachable
 
 MOST_WAITING = 10_000  # messages received and not yet handed out; more wait in the broker
@@ -87,7 +88,7 @@ class Mqtt(Messages):
         self._topics: list[str] = []
         self._up, self._closed = threading.Event(), threading.Event()
         self._connection = 0
-        self._refused = ""
+        self._refused: tuple[str, str] | None = None  # (cause, what the broker said)
         self._started = False
 
     def batches(self, topics: Sequence[str], for_s: float) -> Iterator[list[Message]]:
@@ -131,8 +132,8 @@ class Mqtt(Messages):
 
     def _check(self) -> None:
         if self._refused:
-            said, self._refused = self._refused, ""
-            raise Fatal(f"{self._host}:{self._port} {said}")
+            (code, said), self._refused = self._refused, None
+            raise Fatal(f"{self._host}:{self._port} {said}", cause=because(code, host=f"{self._host}:{self._port}"))
         if not self._up.is_set():
             raise Unreachable(f"{self._host}:{self._port}: no connection to the broker")
 
@@ -156,7 +157,7 @@ class Mqtt(Messages):
         if reason.is_failure:
             said = str(reason).lower()
             if "authoriz" in said or "password" in said or "identifier" in said:
-                self._refused = f"refuses us ({said}); check the user in the url and the feed's secret"
+                self._refused = "login_refused", f"refuses us ({said}); check the user in the url and the feed's secret"
             return
         self._connection += 1
         client.subscribe([(topic, 1) for topic in self._topics])
@@ -168,7 +169,7 @@ class Mqtt(Messages):
     def _subscribed(self, _client: Any, _data: Any, _mid: Any, reasons: Sequence[Any], _properties: Any) -> None:
         refused = [topic for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure]
         if refused:
-            self._refused = f"does not let us read {', '.join(refused)[:200]}; ask for the right, or change source.topics"
+            self._refused = "no_right", f"does not let us read {', '.join(refused)[:200]}; ask for the right, or change source.topics"
 
     def _message(self, _client: Any, _data: Any, raw: Any) -> None:
         size = len(raw.payload)

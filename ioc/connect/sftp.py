@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from ioc.causes import because, unreached
 from ioc.connect.errors import Fatal, Retriable, Unreachable, Unreadable
 from ioc.connect.files import SETTLED_S, Files, Found, Listed
 
@@ -76,13 +77,13 @@ class Sftp(Files):
             except (paramiko.SSHException, OSError, EOFError) as exc:
                 if transport.is_active():
                     raise Fatal(f"{self._at} lets user {self._user} in and offers no SFTP; ask whoever runs it") from exc
-                raise Unreachable(f"{self._at} broke off") from exc
+                raise Unreachable(f"{self._at} broke off", cause=self._because("broke_off")) from exc
             try:
                 self._open = paramiko.SFTPClient(channel)
                 yield
             except (paramiko.SSHException, paramiko.SFTPError, OSError, EOFError, UnicodeError) as exc:
                 # What the server says is not repeated: it knows the password.
-                raise Unreachable(f"{self._at} {'was silent for too long' if isinstance(exc, TimeoutError) else 'broke off'} ({type(exc).__name__})") from exc
+                raise Unreachable(f"{self._at} {'was silent for too long' if isinstance(exc, TimeoutError) else 'broke off'} ({type(exc).__name__})", cause=self._because("silent" if isinstance(exc, TimeoutError) else "broke_off")) from exc
             finally:
                 self._open = None
 
@@ -94,7 +95,7 @@ class Sftp(Files):
             sock = socket.create_connection((self._host, self._port), self._timeout_s)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small requests, each waited for
         except (OSError, UnicodeError) as exc:
-            raise Unreachable(f"{self._at} cannot be reached: {type(exc).__name__}: {str(exc)[:120]}") from exc
+            raise Unreachable(f"{self._at} cannot be reached: {type(exc).__name__}: {str(exc)[:120]}", cause=unreached(exc, self._at)) from exc
         transport = paramiko.Transport(sock)
         try:
             transport.banner_timeout = transport.auth_timeout = self._timeout_s
@@ -109,7 +110,7 @@ class Sftp(Files):
             raise Fatal(f"{self._at} speaks no SSH that is safe today ({str(exc)[:120]}); ask whoever runs it to update it") from exc
         except (paramiko.SSHException, OSError, EOFError) as exc:
             transport.close()
-            raise Unreachable(f"{self._at} does not answer as an SSH server: {type(exc).__name__}: {str(exc)[:120]}") from exc
+            raise Unreachable(f"{self._at} does not answer as an SSH server: {type(exc).__name__}: {str(exc)[:120]}", cause=self._because("broke_off")) from exc
         except BaseException:
             transport.close()
             raise
@@ -118,9 +119,9 @@ class Sftp(Files):
     def _trust(self, key: paramiko.PKey) -> None:
         shown = f"{key.get_name()} {key.get_base64()}"
         if self._pinned is None:
-            raise Fatal(f'the feed names no host_key, and {self._at} shows {shown} ({key.fingerprint}); ask whoever runs the server whether it is theirs, then write host_key: "{shown}"')
+            raise Fatal(f'the feed names no host_key, and {self._at} shows {shown} ({key.fingerprint}); ask whoever runs the server whether it is theirs, then write host_key: "{shown}"', cause=self._because("key_not_pinned"))
         if key.asbytes() != self._pinned[1]:
-            raise Fatal(f"{self._at} shows another host key than the feed's host_key: {shown} ({key.fingerprint}); nothing was told to it. Somebody may stand in between; only if whoever runs the server says that the key is new, write it as host_key")
+            raise Fatal(f"{self._at} shows another host key than the feed's host_key: {shown} ({key.fingerprint}); nothing was told to it. Somebody may stand in between; only if whoever runs the server says that the key is new, write it as host_key", cause=self._because("other_key"))
 
     def _log_in(self, transport: paramiko.Transport) -> None:
         import paramiko
@@ -130,12 +131,12 @@ class Sftp(Files):
         except (paramiko.SSHException, OSError, EOFError) as exc:
             # A login that nobody answered has the same type as one that was refused.
             if not transport.is_active() or "timeout" in str(exc).lower():
-                raise Unreachable(f"{self._at} broke off at the login") from exc
+                raise Unreachable(f"{self._at} broke off at the login", cause=self._because("broke_off")) from exc
             what = "private key" if self._key else "password"
             takes = f" (it takes {', '.join(exc.allowed_types)[:100]})" if isinstance(exc, paramiko.BadAuthenticationType) else ""
-            raise Fatal(f"{self._at} refuses user {self._user} with this {what}{takes}; check the user in the url and the feed's secret") from exc
+            raise Fatal(f"{self._at} refuses user {self._user} with this {what}{takes}; check the user in the url and the feed's secret", cause=self._because("login_refused")) from exc
         if more:
-            raise Fatal(f"{self._at} wants a second proof of user {self._user} ({', '.join(more)[:100]}); ask for an account that needs one only")
+            raise Fatal(f"{self._at} wants a second proof of user {self._user} ({', '.join(more)[:100]}); ask for an account that needs one only", cause=self._because("login_refused"))
 
     # --- files ----------------------------------------------------------------------------------------------------
 
@@ -153,9 +154,9 @@ class Sftp(Files):
                 if (listed := self._listed(entry, entry.filename)) is not None:
                     found.append(listed)
         except FileNotFoundError as exc:
-            raise Fatal(f"{self._at}: there is no directory {self._path} for user {self._user}; check the url") from exc
+            raise Fatal(f"{self._at}: there is no directory {self._path} for user {self._user}; check the url", cause=self._because("no_directory")) from exc
         except PermissionError as exc:
-            raise Fatal(f"{self._at}: user {self._user} may not list {self._path}; ask for the right to read it") from exc
+            raise Fatal(f"{self._at}: user {self._user} may not list {self._path}; ask for the right to read it", cause=self._because("no_right")) from exc
         except OSError as exc:
             if self._lost(exc):
                 raise
@@ -194,9 +195,12 @@ class Sftp(Files):
         channel = self._open.get_channel() if self._open else None
         return isinstance(exc, TimeoutError) or channel is None or channel.closed
 
+    def _because(self, code: str) -> str:
+        return because(code, host=self._at)
+
     def _in_time(self, ends: float) -> None:
         if time.monotonic() > ends:
-            raise Unreachable(f"{self._at} took longer than {self._deadline_s:.0f} s; raise timeout_s if the line is slow")
+            raise Unreachable(f"{self._at} took longer than {self._deadline_s:.0f} s; raise timeout_s if the line is slow", cause=self._because("silent"))
 
 
 def _pinned(text: str) -> tuple[str, bytes] | None:

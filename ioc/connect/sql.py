@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from ioc.causes import because, unreached
 from ioc.connect.errors import Fatal, Retriable, Unreachable, Unreadable
 
 SCHEMES = ("sql", "postgresql", "mysql", "mariadb", "mssql", "oracle", "sqlite")
@@ -27,7 +28,8 @@ CONNECT_S = 10
 _COLON = re.compile(r"(?<![:\w\\]):(?=\w)")
 # SQLSTATE classes and codes that asking again does not heal: credentials, rights, syntax, unknown names.
 _WRONG = ("28", "42", "3D", "3F")
-_WRONG_WORDS = ("no such", "syntax error", "authentication failed", "no password supplied")  # where there is no SQLSTATE
+_LOGIN_WORDS = ("authentication failed", "no password supplied")
+_WRONG_WORDS = ("no such", "syntax error", *_LOGIN_WORDS)  # where there is no SQLSTATE
 # How a database is told that this transaction only reads. SQL Server has no such word: give its user read rights only.
 _READ_ONLY = {"postgresql": "SET TRANSACTION READ ONLY", "mysql": "SET TRANSACTION READ ONLY", "mariadb": "SET TRANSACTION READ ONLY", "oracle": "SET TRANSACTION READ ONLY", "sqlite": "PRAGMA query_only = ON"}
 _LIMIT_MS = {"postgresql": "SET LOCAL statement_timeout = {ms}", "mysql": "SET SESSION MAX_EXECUTION_TIME = {ms}", "mariadb": "SET SESSION max_statement_time = {s}"}
@@ -71,6 +73,7 @@ class Database:
         except ArgumentError as exc:
             raise Fatal("this is not the address of a database; write for example postgresql+psycopg://user@host/name") from exc
         self._at = f"the database {address.host or ''}/{address.database or ''}"
+        self._host = address.host or address.database or self._kind
         self._timeout_s, self._max_bytes = timeout_s, max_bytes
         self.bytes_read = 0
 
@@ -109,13 +112,13 @@ class Database:
             value = {name: _plain(cell) for name, cell in row.items()}
             if column:
                 if column not in row:
-                    raise Fatal(f"source.sql.cursor: the query brings no column {column}; it brings {', '.join(row)[:300]}")
+                    raise Fatal(f"source.sql.cursor: the query brings no column {column}; it brings {', '.join(row)[:300]}", cause=self._because("query_refused"))
                 marks[0] = row[column] if row[column] is not None else marks[0]
             size += len(msgspec.json.encode(value))
             if size > self._max_bytes:
                 raise Unreadable("too_large", f"the rows have more than {self._max_bytes} bytes", repair="select fewer columns, or lower source.sql.size")
             if time.monotonic() - started > 5 * self._timeout_s:
-                raise Unreachable(f"{self._at} took longer than {5 * self._timeout_s:.0f} s for one read")
+                raise Unreachable(f"{self._at} took longer than {5 * self._timeout_s:.0f} s for one read", cause=self._because("query_slow"))
             yield value
         self.bytes_read += size
 
@@ -143,12 +146,16 @@ class Database:
         state = str(getattr(exc.orig, "sqlstate", None) or "")
         said = f"{self._at}: {type(exc.orig).__name__} {state}: {str(exc.orig).partition(chr(10))[0][:200]}"
         if state == "57014":
-            return Retriable(f"{self._at}: the query took longer than {self._timeout_s:.0f} s; ask for less, or raise timeout_s")
+            return Retriable(f"{self._at}: the query took longer than {self._timeout_s:.0f} s; ask for less, or raise timeout_s", cause=self._because("query_slow"))
         if state.startswith(_WRONG) or (not state and (type(exc.orig).__name__ == "ProgrammingError" or any(words in said for words in _WRONG_WORDS))):
-            return Fatal(f"{said}; check source.sql, the user's rights and the feed's secret")
+            code = "login_refused" if state.startswith("28") or any(words in said for words in _LOGIN_WORDS) else "no_right" if state == "42501" else "query_refused"
+            return Fatal(f"{said}; check source.sql, the user's rights and the feed's secret", cause=self._because(code))
         if exc.connection_invalidated or type(exc).__name__ in ("OperationalError", "InterfaceError"):
-            return Unreachable(said)
+            return Unreachable(said, cause=unreached(exc.orig, self._host))
         return Retriable(said)
+
+    def _because(self, code: str) -> str:
+        return because(code, host=self._host)
 
 
 def _plain(cell: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from ioc.causes import in_words
 from ioc.connect.errors import Fatal, Retriable, Unreachable
 from ioc.connect.sql import Database
 
@@ -53,20 +54,23 @@ def test_a_function_that_writes_is_refused_by_the_server(agency: Database) -> No
 
 
 def test_a_query_that_takes_too_long_is_ended_by_the_server(agency: Database) -> None:
-    with pytest.raises(Retriable, match="took longer than 1 s"):
+    with pytest.raises(Retriable, match="took longer than 1 s") as caught:
         agency.rows("SELECT pg_sleep(5) AS a")
+    assert caught.value.cause.startswith("query_slow:")
 
 
 @pytest.mark.parametrize("select", ["SELECT nothing FROM lots", "SELECT 1 FROM nowhere", "SELECT ) FROM lots"])
 def test_a_wrong_query_is_fatal(agency: Database, select: str) -> None:
-    with pytest.raises(Fatal, match=r"check source\.sql"):
+    with pytest.raises(Fatal, match=r"check source\.sql") as caught:
         agency.rows(select)
+    assert in_words(caught.value.cause).en.endswith("cannot run the query")
 
 
 def test_a_wrong_password_is_fatal_and_not_told(database: str) -> None:
     with pytest.raises(Fatal, match="the feed's secret") as caught:
         Database(url_of(database), password="s3cr3t-wrong").rows("SELECT 1 AS a")
     assert "s3cr3t" not in str(caught.value)
+    assert in_words(caught.value.cause).en.endswith("refuses the feed's user or secret")
 
 
 def test_a_server_that_is_away_is_asked_again_later() -> None:

@@ -118,9 +118,10 @@ def test_a_wrong_password_and_a_forbidden_topic_are_said() -> None:
             pump.poll(Bus(), Memory())
         with session(broker, password="right") as (_client, pump):
             assert pump.poll(Bus(), Memory()).records == 0
-    with broking(refused="stations/+/pm25") as broker, session(broker) as (_client, pump), pytest.raises(Fatal, match=r"does not let us read stations/\+/pm25"):
+    with broking(refused="stations/+/pm25") as broker, session(broker) as (_client, pump), pytest.raises(Fatal, match=r"does not let us read stations/\+/pm25") as caught:
         pump.poll(Bus(), Memory())
         pump.poll(Bus(), Memory())
+    assert caught.value.cause.startswith("no_right:")
 
 
 def test_a_message_above_the_limit_is_a_dead_letter() -> None:

@@ -18,6 +18,7 @@ from sftp_server import Sftp as Server
 from typer.testing import CliRunner
 from unit.connect_rig import HERE, NOW, Bus, Memory, feed_of
 
+from ioc.causes import in_words
 from ioc.clock import FrozenClock
 from ioc.connect.client import open_client
 from ioc.connect.commands import app
@@ -66,10 +67,12 @@ def names(found: Any) -> list[str]:
     return [each.name if isinstance(each, Found) else each.cause for each in found]
 
 
-def said(source: Sftp, kind: type[Exception] = Fatal) -> str:
+def said(source: Sftp, cause: str, kind: type[Fatal | Unreachable] = Fatal) -> str:
+    """Return the message of a failure whose `cause` screens have words for."""
     with pytest.raises(kind) as failure:
         list(source.changed("*", {}))
     assert PASSWORD not in str(failure.value)
+    assert failure.value.cause.partition(":")[0] == cause and "127.0.0.1" in in_words(failure.value.cause).vi
     return str(failure.value)
 
 
@@ -158,10 +161,10 @@ def test_a_file_of_a_server_whose_clock_is_ahead_is_read_when_it_stays_as_it_is(
 def test_without_the_pinned_key_nothing_is_told_to_the_server_and_its_key_is(server: Server) -> None:
     put(server, "a.csv", b"x")
     shown = server.host_key
-    absent = said(sftp(server, host_key=""))
+    absent = said(sftp(server, host_key=""), "key_not_pinned")
     assert "names no host_key" in absent and f'write host_key: "{shown}"' in absent and "SHA256:" in absent
     for other in (paramiko.ECDSAKey.generate(), paramiko.RSAKey.generate(2048)):
-        different = said(sftp(server, host_key=f"{other.get_name()} {other.get_base64()}"))
+        different = said(sftp(server, host_key=f"{other.get_name()} {other.get_base64()}"), "other_key")
         assert "another host key" in different and shown in different and "as host_key" in different
     assert server.logins == [] and server.opened == []
     assert names(sftp(server, host_key=f"{shown} root@server").changed("*", {})) == ["a.csv"]
@@ -175,9 +178,9 @@ def test_a_pinned_key_is_asked_for_where_the_server_has_several(server: Server) 
 
 
 def test_a_refused_login_names_user_and_secret_and_never_the_password(server: Server) -> None:
-    assert "refuses user reader with this password; check the user in the url and the feed's secret" in said(sftp(server, secret=PASSWORD + "x"))
+    assert "refuses user reader with this password; check the user in the url and the feed's secret" in said(sftp(server, secret=PASSWORD + "x"), "login_refused")
     server.public = paramiko.ECDSAKey.generate()
-    assert "(it takes publickey)" in said(sftp(server))
+    assert "(it takes publickey)" in said(sftp(server), "login_refused")
 
 
 def test_a_private_key_is_a_secret_too(server: Server) -> None:
@@ -191,7 +194,7 @@ def test_a_private_key_is_a_secret_too(server: Server) -> None:
     assert names(sftp(server, secret=pem()).changed("*", {})) == ["a.csv"]
     assert set(server.logins) == {"publickey"}
     key = Ed25519PrivateKey.generate()
-    assert "with this private key" in said(sftp(server, secret=pem()))
+    assert "with this private key" in said(sftp(server, secret=pem()), "login_refused")
     with pytest.raises(Fatal, match="passphrase"):
         sftp(server, secret=pem(b"open"))
     with pytest.raises(Fatal, match="whole, with its line breaks"):
@@ -199,7 +202,7 @@ def test_a_private_key_is_a_secret_too(server: Server) -> None:
 
 
 def test_a_missing_directory_is_fatal_and_a_file_without_rights_holds_nobody_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "there is no directory /none for user reader" in said(sftp(server, "/none"))
+    assert "there is no directory /none for user reader" in said(sftp(server, "/none"), "no_directory")
     put(server, "a.csv", b"x")
     put(server, "b.csv", b"x", 30)
     plain = Path.open
@@ -223,7 +226,7 @@ def test_a_server_that_goes_away_is_asked_again_and_goes_on_where_it_was(server:
     with pytest.raises(Unreachable, match="broke off"):
         next(reading)
     server.stop()
-    assert "cannot be reached" in said(source, Unreachable)
+    assert "cannot be reached" in said(source, "connection_refused", Unreachable)
     server.reading = lambda _path: None
     server.start()
     assert names(source.changed("*", {first.name: first.mark})) == ["b.csv"]
@@ -232,7 +235,7 @@ def test_a_server_that_goes_away_is_asked_again_and_goes_on_where_it_was(server:
 def test_what_is_no_ssh_server_or_says_nothing_is_unreachable(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection into its queue and never says a word
         source = Sftp(f"sftp://reader@127.0.0.1:{silent.getsockname()[1]}/drop", secret=PASSWORD, host_key=server.host_key, timeout_s=0.3)
-        assert "does not answer as an SSH server" in said(source, Unreachable)
+        assert "does not answer as an SSH server" in said(source, "broke_off", Unreachable)
 
 
 @pytest.mark.parametrize(
