@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import fastapi
 from fastapi import HTTPException
@@ -41,6 +41,8 @@ TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pdf": "application/pdf",
 }
+Paged: TypeAlias = Callable[[State, str], Paper]  # of a page's state and a KPI ("" where the page is of none)
+Tabled: TypeAlias = Callable[[State, str], list[list[Cell]]]
 LETTER = "text/plain; charset=utf-8"
 _WIDTHS = (52, 42, 46, 24, 26, 36, 24, 18)  # of a row of a tile on paper, in mm, in the order of _head
 
@@ -53,108 +55,74 @@ class Questions(compare_page.Questions, brief_page.Questions, notes.Questions, P
 def serve(api: fastapi.FastAPI, context: Context, desk: Questions, clock: Callable[[], datetime], shown: Callable[[], Snapshot]) -> None:
     """Add the files to the application. `shown`: what the screens show now."""
 
-    def asked(request: Request) -> State:
-        return read(request.url.query, context)
+    def add(path: str, name: str, summary: str, paper: Paged | None = None, table: Tabled | None = None) -> None:
+        """Serve `path`.pdf, the page on paper, and `path`.csv and .xlsx, its table; `name`: what the file is called, {kpi} in it the KPI's."""
+        for form in TYPES:
+            if paper if form == "pdf" else table:
+                api.add_api_route(f"{path}.{form}", file_as(form, name, paper, table, of_one="{kpi}" in path), methods=["GET"], summary=summary.format(form=form))
 
-    def answer(body: bytes, form: str, name: str) -> Response:
-        stamp = f"{clock().astimezone(context.zone):%Y%m%d-%H%M}"
-        return Response(body, media_type=TYPES[form], headers={"Content-Disposition": f'attachment; filename="{name}-{stamp}.{form}"', "Cache-Control": "no-store"})
+    def file_as(form: str, name: str, paper: Paged | None, table: Tabled | None, *, of_one: bool) -> Callable[..., Response]:
+        def file_of(kpi: str, request: Request) -> Response:
+            if kpi not in context.kpis:
+                raise HTTPException(404, f"no KPI is called {kpi!r}; see /api/kpis")
+            return made(kpi, request)
 
-    def overview(request: Request) -> Response:
-        return answer(as_pdf(overview_paper(context, asked(request), desk, clock())), "pdf", "ioc")
+        def file(request: Request) -> Response:
+            return made("", request)
 
-    def areas_as(form: str) -> Callable[[str, Request], Response]:
-        def areas(kpi: str, request: Request) -> Response:
-            state = asked(request)
-            known(kpi)
+        def made(kpi: str, request: Request) -> Response:
+            state, called = read(request.url.query, context), name.format(kpi=kpi)
             if form == "pdf":
-                return answer(as_pdf(kpi_paper(kpi, context, state, desk, clock(), shown().feeds)), form, kpi)
-            return answer(_sheet(areas_table(kpi, context, state, desk), form, state.lang, kpi), form, kpi)
+                assert paper
+                body = as_pdf(paper(state, kpi))
+            else:
+                assert table
+                body = as_csv(table(state, kpi), state.lang) if form == "csv" else as_xlsx(table(state, kpi), kpi or called)
+            stamp = f"{clock().astimezone(context.zone):%Y%m%d-%H%M}"
+            return Response(body, media_type=TYPES[form], headers={"Content-Disposition": f'attachment; filename="{called}-{stamp}.{form}"', "Cache-Control": "no-store"})
 
-        return areas
-
-    def course_as(form: str) -> Callable[[str, Request], Response]:
-        def course(kpi: str, request: Request) -> Response:
-            state = asked(request)
-            known(kpi)
-            return answer(_sheet(trend_table(kpi, context, state, desk), form, state.lang, kpi), form, f"{kpi}-trend")
-
-        return course
-
-    def known(kpi: str) -> None:
-        if kpi not in context.kpis:
-            raise HTTPException(404, f"no KPI is called {kpi!r}; see /api/kpis")
-
-    def compared_as(form: str) -> Callable[[Request], Response]:
-        def compared(request: Request) -> Response:
-            state = asked(request)
-            found = compare_page.compare(context, state, desk)
-            if form == "pdf":
-                return answer(as_pdf(compare_paper(found, context, state, clock())), form, "compare")
-            return answer(_sheet(compare_table(found, context, state), form, state.lang, "compare"), form, "compare")
-
-        return compared
+        return file_of if of_one else file
 
     def letter(request: Request) -> Response:
-        state = asked(request)
+        state = read(request.url.query, context)
         return Response(brief_page.text(brief_page.write(context, state, desk), context, state.lang), media_type=LETTER, headers={"Cache-Control": "no-store"})
 
-    def brief_as(form: str) -> Callable[[Request], Response]:
-        def brief(request: Request) -> Response:
-            state = asked(request)
-            found = brief_page.write(context, state, desk)
-            if form == "pdf":
-                return answer(as_pdf(brief_page.paper(found, context, state.lang)), form, "brief")
-            return answer(_sheet(brief_page.table(found, context, state.lang), form, state.lang, "brief"), form, "brief")
+    def operations(state: State, _kpi: str) -> Paper:
+        snapshot = shown()
+        return operations_paper.paper(listed(snapshot, state), snapshot, context, state.lang)
 
-        return brief
+    def listed(snapshot: Snapshot, state: State) -> list[operations_paper.Listed]:
+        return operations_paper.listed(snapshot, desk.doubted(), desk.letters(), context, state.lang)
 
-    def changed_as(form: str) -> Callable[[Request], Response]:
-        def changed(request: Request) -> Response:
-            lang, found = asked(request).lang, desk.changes()
-            if form == "pdf":
-                return answer(as_pdf(changes_page.paper(found, context, lang)), form, "changes")
-            return answer(_sheet(changes_page.table(found, context, lang), form, lang, "changes"), form, "changes")
-
-        return changed
-
-    def operations_as(form: str) -> Callable[[Request], Response]:
-        def operations(request: Request) -> Response:
-            lang, snapshot = asked(request).lang, shown()
-            tables = operations_paper.listed(snapshot, desk.doubted(), desk.letters(), context, lang)
-            if form == "pdf":
-                return answer(as_pdf(operations_paper.paper(tables, snapshot, context, lang)), form, "operations")
-            return answer(_sheet(operations_paper.sheet(tables, context, lang), form, lang, "operations"), form, "operations")
-
-        return operations
-
-    def found_as(form: str) -> Callable[[Request], Response]:
-        def found(request: Request) -> Response:
-            state = asked(request)
-            matches = search_page.matches(context, state)
-            if form == "pdf":
-                return answer(as_pdf(search_page.paper(matches, context, state)), form, "search")
-            head, rows = search_page.table(matches, state.lang)
-            cells: list[list[Cell]] = [[*row] for row in (head, *rows)]
-            return answer(_sheet(cells, form, state.lang, "search"), form, "search")
-
-        return found
+    def found(state: State, _kpi: str) -> list[list[Cell]]:
+        head, rows = search_page.table(search_page.matches(context, state), state.lang)
+        return [[*row] for row in (head, *rows)]
 
     api.add_api_route("/api/brief.txt", letter, methods=["GET"], summary="The morning brief as the text of a letter; ?lang=")
-    api.add_api_route("/api/kpis.pdf", overview, methods=["GET"], summary="All KPIs on A4; ?lang=, area=, period= as on the page")
-    for form in kpi_page.TABLES:
-        api.add_api_route(f"/api/kpis/{{kpi}}/trend.{form}", course_as(form), methods=["GET"], summary=f"One KPI over its last periods as {form}")
-    for form in TYPES:
-        api.add_api_route(f"/api/kpis/{{kpi}}/areas.{form}", areas_as(form), methods=["GET"], summary=f"One KPI and its communes as {form}")
-        api.add_api_route(f"/api/changes.{form}", changed_as(form), methods=["GET"], summary=f"What changed since yesterday as {form}; ?lang=")
-        api.add_api_route(f"/api/brief.{form}", brief_as(form), methods=["GET"], summary=f"The morning brief as {form}; ?lang=")
-        api.add_api_route(f"/api/operations.{form}", operations_as(form), methods=["GET"], summary=f"The page of operations as {form}; ?lang=")
-        api.add_api_route(f"/api/search.{form}", found_as(form), methods=["GET"], summary=f"What a search found as {form}; ?q=")
-        api.add_api_route(f"/api/compare.{form}", compared_as(form), methods=["GET"], summary=f"Areas compared as {form}; ?kpis=a,b&areas=c,d&sort=-a")
-
-
-def _sheet(rows: list[list[Cell]], form: str, lang: Lang, title: str) -> bytes:
-    return as_csv(rows, lang) if form == "csv" else as_xlsx(rows, title)
+    add("/api/kpis", "ioc", "All KPIs on A4; ?lang=, area=, period= as on the page", lambda state, _: overview_paper(context, state, desk, clock()))
+    add(
+        "/api/kpis/{kpi}/areas", "{kpi}", "One KPI and its communes as {form}",
+        lambda state, kpi: kpi_paper(kpi, context, state, desk, clock(), shown().feeds), lambda state, kpi: areas_table(kpi, context, state, desk),
+    )  # fmt: skip
+    add("/api/kpis/{kpi}/trend", "{kpi}-trend", "One KPI over its last periods as {form}", table=lambda state, kpi: trend_table(kpi, context, state, desk))
+    add(
+        "/api/changes", "changes", "What changed since yesterday as {form}; ?lang=",
+        lambda state, _: changes_page.paper(desk.changes(), context, state.lang), lambda state, _: changes_page.table(desk.changes(), context, state.lang),
+    )  # fmt: skip
+    add(
+        "/api/brief", "brief", "The morning brief as {form}; ?lang=",
+        lambda state, _: brief_page.paper(brief_page.write(context, state, desk), context, state.lang), lambda state, _: brief_page.table(brief_page.write(context, state, desk), context, state.lang),
+    )  # fmt: skip
+    add(
+        "/api/operations", "operations", "The page of operations as {form}; ?lang=",
+        operations, lambda state, _: operations_paper.sheet(listed(shown(), state), context, state.lang),
+    )  # fmt: skip
+    add("/api/search", "search", "What a search found as {form}; ?q=", lambda state, _: search_page.paper(search_page.matches(context, state), context, state), found)
+    add(
+        "/api/compare", "compare", "Areas compared as {form}; ?kpis=a,b&areas=c,d&sort=-a",
+        lambda state, _: compare_paper(compare_page.compare(context, state, desk), context, state, clock()),
+        lambda state, _: compare_table(compare_page.compare(context, state, desk), context, state),
+    )  # fmt: skip
 
 
 # What a tile says, word for word as the screen does.
