@@ -15,8 +15,8 @@ from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from ioc.embedded.process import LOOPBACK, Command, Process, alone, disk_errors, wait_until
-from ioc.embedded.wire import speaks_kafka
+from ioc.embedded.process import LOOPBACK, Command, Process, alone, disk_errors
+from ioc.embedded.wire import LocalBroker
 from ioc.errors import UserError
 
 _JAVA_AT_LEAST = 17
@@ -96,11 +96,12 @@ def _first_error(log: Path) -> str:
     return next((line for line in lines if "ERROR" in line), "no answer in time")
 
 
-class Kafka:
+class Kafka(LocalBroker):
     """One Apache Kafka broker and controller with its data in `folder`."""
 
     kind = "kafka"
     memory_only = False
+    ready_s = 90
 
     def __init__(
         self,
@@ -113,18 +114,13 @@ class Kafka:
         pid_file: Path | None = None,
         partitions: int = 4,
     ) -> None:
-        self.port = port
         self.title = f"Apache Kafka {version()}"
         self._controller_port = controller_port
         self._partitions = partitions
         self._folder = folder.absolute()
         self._jars = jars.absolute()
         self._log = log or self._folder / "broker.log"
-        self.process = Process(self._command("broker", "kafka.Kafka", str(self._properties), stop_s=30), pid_file or self._folder / "broker.pid")
-
-    @property
-    def bootstrap(self) -> str:
-        return f"{LOOPBACK}:{self.port}"
+        super().__init__(port, Process(self._command("broker", "kafka.Kafka", str(self._properties), stop_s=30), pid_file or self._folder / "broker.pid"))
 
     @property
     def _properties(self) -> Path:
@@ -184,26 +180,6 @@ class Kafka:
             if "No space left on device" in text:
                 raise UserError(f"the disk of {self._folder} is full; make room or choose another folder with --data-dir")
             raise UserError(f"Kafka could not format {self._folder / 'data'}: {text.splitlines()[-1] if text else 'it wrote nothing'}")
-
-    def start(self) -> None:
-        """Start it; `wait_ready` says when it answers."""
-        self.process.start()
-
-    def answers(self) -> bool:
-        """Say whether it answers now."""
-        return speaks_kafka(self.port)
-
-    def wait_ready(self, timeout_s: float = 90) -> None:
-        """Wait until it answers; raise `UserError` with the reason when it does not."""
-        wait_until(self.answers, self.process, timeout_s)
-
-    def stop(self) -> None:
-        """End it in order."""
-        self.process.stop()
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
 
 
 def _resource(name: str) -> str:
