@@ -1,7 +1,11 @@
 // The map: one deck for the life of the page, made by pydeck's own bundle. Shapes are fetched once; afterwards only
-// classes and points come in. When WebGL is refused the ranking beside it is shown instead.
+// classes and points come in. When WebGL is refused the ranking beside it is shown instead. Places come from map-points.js,
+// where words have room and what is hatched from map-plane.js.
 (function () {
   "use strict";
+
+  const { drawnLayer, dataOf, joined } = window.ioc_points;
+  const { mercator, latitude, at, outer, edges, seen, boxAt, free, laid, hatched } = window.ioc_plane;
 
   const BUNDLE = "/pydeck-static/index.js";
   const REBUILD_MS = 500;
@@ -12,11 +16,9 @@
   let wanted = null; // the newest {areas, incidents, assets, outlines: see dashboards/maps/panel.py, spec, root: whose spec}
   let drawn = {}; // what the rows were made of
   let rows = {}; // layer -> its data; the same object as long as there is nothing new, so that deck leaves the layer alone
-  let text = 0; // size of a label, px
-  let world = 1; // px around the Earth at the camera's zoom
   let beside = [0, 0]; // the legend's width and height when the camera was set, px
-  let canvas = { left: 0, right: 0, bottom: 0, top: 0 }; // the map's edges, in those px
-  let frame = { left: 0, right: 0 }; // of it beside legend and country
+  // What the camera shows (map-plane.js); `text`: size of a label, px.
+  const plane = { text: 0, world: 1, canvas: { left: 0, right: 0, bottom: 0, top: 0 }, frame: { left: 0, right: 0 } };
   let count = 0;
   let fitted = ""; // the size the camera was set for
 
@@ -50,113 +52,14 @@
       const found = classes ? classes[feature.properties.code] : null;
       const none = found === null || found === undefined;
       const look = none ? spec.no_data : { fill: spec.palette[found], line: spec.line, width: 5 };
-      return { type: "Feature", geometry: feature.geometry, properties: { code: feature.properties.code, fill: look.fill, line: look.line, width: (look.width * text) / 100, none } };
+      return { type: "Feature", geometry: feature.geometry, properties: { code: feature.properties.code, fill: look.fill, line: look.line, width: (look.width * plane.text) / 100, none } };
     }).sort((a, b) => a.properties.none - b.properties.none); // the line around what has no value lies on top
   }
 
   // Communes without a value are hatched, across the hatching of warnings.
   function blankRows(spec) {
     if (abroad()) return [];
-    return rows.areas.filter(({ properties }) => properties.none).flatMap(({ geometry }) => hatched(geometry, spec.no_data, 1));
-  }
-
-  // ---- points: columns all the way from the server to the graphics card -----------------------------------------
-
-  function bytes(text) {
-    const raw = atob(text);
-    const out = new Uint8Array(raw.length);
-    for (let i = 0; i < raw.length; i += 1) out[i] = raw.charCodeAt(i);
-    return out;
-  }
-
-  // What one message holds, unpacked once however many scenes draw it.
-  const unpackedOf = new WeakMap();
-  function unpacked(sent) {
-    if (unpackedOf.has(sent)) return unpackedOf.get(sent);
-    const [west, south, east, north] = sent.box;
-    const at = new Uint16Array(bytes(sent.at).buffer);
-    const found = { n: sent.n, lon: new Float32Array(sent.n), lat: new Float32Array(sent.n), style: bytes(sent.style), feed: bytes(sent.feed), feeds: sent.feeds };
-    for (let i = 0; i < sent.n; i += 1) {
-      found.lon[i] = west + (at[2 * i] / 65535) * (east - west);
-      found.lat[i] = south + (at[2 * i + 1] / 65535) * (north - south);
-    }
-    unpackedOf.set(sent, found);
-    return found;
-  }
-
-  // Discs on their way to a layer: room for so many.
-  const discs = (most) => ({ n: 0, at: new Float32Array(2 * most), fill: new Uint8Array(4 * most), line: new Uint8Array(4 * most), radius: new Float32Array(most), width: new Float32Array(most) });
-
-  function put(to, lon, lat, style) {
-    const i = to.n;
-    to.n += 1;
-    to.at[2 * i] = lon;
-    to.at[2 * i + 1] = lat;
-    to.fill.set(style.fill, 4 * i);
-    to.line.set(style.line, 4 * i);
-    to.radius[i] = (style.radius * text) / 100;
-    to.width[i] = (style.width * text) / 100;
-  }
-
-  const dataOf = (to) => ({
-    length: to.n,
-    attributes: {
-      getPosition: { value: to.at, size: 2 }, getFillColor: { value: to.fill, size: 4, normalized: true }, getLineColor: { value: to.line, size: 4, normalized: true },
-      getRadius: { value: to.radius, size: 1 }, getLineWidth: { value: to.width, size: 1 },
-    },
-  });
-
-  // What the scene shows of a layer: discs, marks (what does not work at all is a letter of its own), clusters, heat.
-  function drawnLayer(sent, how, on, spec) {
-    const found = { discs: null, marks: [], clusters: [], heat: [] };
-    const [mode, name] = how || [];
-    if (mode === "points" && sent.points) pointsOf(unpacked(sent.points), on, spec, found);
-    else if (mode === "clusters") clustersOf(sent.clusters[name] || [], spec, found);
-    else if (mode === "heat" && sent.heat[name]) found.heat = heatOf(sent.heat[name], spec);
-    return found;
-  }
-
-  function pointsOf(all, on, spec, found) {
-    const [west, south, east, north] = bounds(spec);
-    const mine = part();
-    const mineOf = all.feeds.map((feed) => !on.feeds.length || on.feeds.includes(feed));
-    found.discs = discs(all.n);
-    for (let i = 0; i < all.n; i += 1) {
-      const lon = all.lon[i];
-      const lat = all.lat[i];
-      if (!mineOf[all.feed[i]] || lon < west || lon > east || lat < south || lat > north) continue;
-      if (mine && !mine.some((ring) => inside(ring, lon, lat))) continue;
-      single(lon, lat, spec.styles[all.style[i]], found);
-    }
-  }
-
-  function single(lon, lat, style, found) {
-    if (style.text) found.marks.push({ position: [lon, lat], text: style.text, line: style.line, size: (style.size * text) / 100 });
-    else put(found.discs, lon, lat, style);
-  }
-
-  // A cluster is its number; how many of them are abnormal stands below it. One alone is a point.
-  function clustersOf(cells, spec, found) {
-    const written = new Intl.NumberFormat(document.documentElement.lang);
-    found.discs = discs(cells.length);
-    for (const [lon, lat, n, abnormal, style] of cells) {
-      if (n === 1) {
-        single(lon, lat, spec.styles[spec.style_names.indexOf(style)], found);
-        continue;
-      }
-      found.clusters.push({ position: [lon, lat], text: written.format(n), fill: [16, 22, 28, 255], line: [240, 244, 248, 255], ink: [240, 244, 248, 255], offset: [0, 0] });
-      if (abnormal) found.clusters.push({ position: [lon, lat], text: written.format(abnormal), fill: [255, 176, 32, 255], line: [16, 20, 26, 255], ink: [16, 20, 26, 255], offset: [0, 1.4 * text] });
-    }
-  }
-
-  function heatOf(heat, spec) {
-    const [width, height] = heat.cell;
-    const classes = heat.edges.length;
-    return heat.cells.map(([column, row, step]) => {
-      const [west, south, east, north] = [(column + 0.04) * width, (row + 0.04) * height, (column + 0.96) * width, (row + 0.96) * height];
-      const shade = classes < 1 ? step : Math.round((step * (spec.heat.length - 1)) / classes);
-      return { polygon: [[west, south], [east, south], [east, north], [west, north]], fill: spec.heat[shade] };
-    });
+    return rows.areas.filter(({ properties }) => properties.none).flatMap(({ geometry }) => hatched(plane, geometry, spec.no_data, 1));
   }
 
   // ---- areas a case concerns: outlined, hatched, with its kind and how grave it is in words -----------------------
@@ -164,7 +67,7 @@
   function outlineRows(outlines, spec) {
     return outlines.map(([geometry, , grave]) => {
       const look = spec.outlines[grave ? "grave" : "other"];
-      return { type: "Feature", geometry, properties: { line: look.line, width: (look.width * text) / 100 } };
+      return { type: "Feature", geometry, properties: { line: look.line, width: (look.width * plane.text) / 100 } };
     });
   }
 
@@ -172,67 +75,25 @@
   function frameRow(spec) {
     const [west, south, east, north] = spec.bounds;
     const ring = [[west, south], [east, south], [east, north], [west, north], [west, south]];
-    return { type: "Feature", geometry: { type: "Polygon", coordinates: [ring] }, properties: { line: spec.outlines.other.line, width: 0.07 * text } };
+    return { type: "Feature", geometry: { type: "Polygon", coordinates: [ring] }, properties: { line: spec.outlines.other.line, width: 0.07 * plane.text } };
   }
 
   function hatchRows(outlines, spec) {
     if (abroad()) return []; // too small there for more than an outline
-    return outlines.flatMap(([geometry, , grave]) => hatched(geometry, spec.outlines[grave ? "grave" : "other"], -1));
-  }
-
-  // The rows that hatch a shape as `look` says (dashboards/maps/spec.py).
-  function hatched(geometry, look, slant) {
-    const lines = polygonsOf(geometry).flatMap((rings) => hatch(rings, (look.gap * text) / 100, slant));
-    return lines.map(([from, to]) => ({ from, to, line: look.hatch, width: (look.hatch_width * text) / 100 }));
-  }
-
-  const polygonsOf = (geometry) => (geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates);
-
-  // Slanting lines across a polygon where the map shows it, `gap` px apart: by the even-odd rule, so that holes stay free.
-  // `slant`: 1 falls to the right, -1 rises.
-  function hatch(rings, gap, slant) {
-    const turned = ([x, y]) => [(x - slant * y) / Math.SQRT2, (slant * x + y) / Math.SQRT2];
-    const back = (u, v) => {
-      const [x, y] = [(u + slant * v) / Math.SQRT2, (v - slant * u) / Math.SQRT2];
-      return [(x / world) * 360, (360 / Math.PI) * Math.atan(Math.exp((y / world) * 2 * Math.PI)) - 90];
-    };
-    const around = rings.map((ring) => ring.map(([lon, lat]) => turned([(lon / 360) * world, mercator(lat) * world])));
-    const edges = around.flatMap((ring) => ring.slice(1).map((corner, i) => [...ring[i], ...corner]));
-    const across = (corners) => corners.map(([, v]) => v);
-    const [own, seen] = [across(around.flat()), across([turned([canvas.left, canvas.bottom]), turned([canvas.right, canvas.bottom]), turned([canvas.left, canvas.top]), turned([canvas.right, canvas.top])])];
-    const last = Math.min(Math.max(...own), Math.max(...seen));
-    const lines = [];
-    for (let v = Math.ceil(Math.max(Math.min(...own), Math.min(...seen)) / gap) * gap; v <= last; v += gap) {
-      const met = edges.filter(([, v1, , v2]) => v1 > v !== v2 > v).map(([u1, v1, u2, v2]) => u1 + ((v - v1) * (u2 - u1)) / (v2 - v1)).sort((a, b) => a - b);
-      for (let i = 0; i + 1 < met.length; i += 2) lines.push([back(met[i], v), back(met[i + 1], v)]);
-    }
-    return lines;
+    return outlines.flatMap(([geometry, , grave]) => hatched(plane, geometry, spec.outlines[grave ? "grave" : "other"], -1));
   }
 
   // The gravest come last; they keep their place, another one that would touch them is told by the legend alone.
   function noticeRows(outlines, spec, taken) {
     if (abroad()) return [];
-    return outlines.filter(([geometry]) => seen(geometry)).reverse().flatMap(([geometry, , grave, name, level, lon, lat]) => {
+    return outlines.filter(([geometry]) => seen(plane, geometry)).reverse().flatMap(([geometry, , grave, name, level, lon, lat]) => {
       const half = Math.max(widthOf(name, "notices", spec), widthOf(level, "notices", spec)) / 2 + 10;
-      const tall = 1.35 * text + 6;
+      const tall = 1.35 * plane.text + 6;
       const row = { position: [lon, lat], text: `${name}\n${level}`, ink: grave ? [255, 190, 70, 255] : [245, 248, 250, 255] };
-      const above = (edges(geometry)[3] - mercator(lat) * world) / text + 1.7; // the whole area, in letters
-      const offset = free(row.position, half, tall, [1.7, -above, 0, -1.7, -3.4], taken);
+      const above = (edges(plane, geometry)[3] - at(plane, [lon, lat])[1]) / plane.text + 1.7; // the whole area, in letters
+      const offset = free(plane, row.position, half, tall, [1.7, -above, 0, -1.7, -3.4], taken);
       return offset ? [{ ...row, offset }] : [];
     });
-  }
-
-  // The rectangle around it: [west, south, east, north] in the map's px.
-  function edges(geometry) {
-    const corners = polygonsOf(geometry).flatMap(([ring]) => ring);
-    const [xs, ys] = [corners.map(([lon]) => (lon / 360) * world), corners.map(([, lat]) => mercator(lat) * world)];
-    return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
-  }
-
-  // Does the map show anything of it?
-  function seen(geometry) {
-    const [west, south, east, north] = edges(geometry);
-    return west < frame.right && east > frame.left && south < canvas.top && north > canvas.bottom;
   }
 
   const landRows = (spec) => [{ type: "Feature", geometry: { type: "Polygon", coordinates: spec.country.land }, properties: { code: "", fill: spec.palette[1], line: spec.line, width: 5 } }];
@@ -244,62 +105,24 @@
     const codes = (scene() || {}).codes;
     if (!codes) return null;
     const rings = shapes.features.filter((feature) => codes.includes(feature.properties.code)).map((feature) => feature.geometry);
-    return rings.flatMap((shape) => (shape.type === "Polygon" ? [shape.coordinates[0]] : shape.coordinates.map((polygon) => polygon[0])));
+    return rings.flatMap(outer);
   }
-
-  function inside(ring, lon, lat) {
-    let found = false;
-    for (let i = 0, j = ring.length - 1; i < ring.length; j = i, i += 1) {
-      const [[x, y], [u, v]] = [ring[i], ring[j]];
-      if (y > lat !== v > lat && lon < ((u - x) * (lat - y)) / (v - y) + x) found = !found;
-    }
-    return found;
-  }
-
-  // Take a place on the map, `half` px to each side and `tall` up and down, `down` px below a position; false when it is taken.
-  function claim(taken, position, half, tall, down) {
-    const box = boxAt(position, half, tall, down);
-    const free = taken.every((b) => Math.abs(b.x - box.x) > b.half + half || Math.abs(b.y - box.y) > b.tall + tall);
-    if (free) taken.push(box);
-    return free;
-  }
-
-  const boxAt = ([lon, lat], half, tall, down) => ({ x: (lon / 360) * world, y: mercator(lat) * world - down, half, tall });
 
   // How wide words are in the letters of a layer, px.
   const pen = document.createElement("canvas").getContext("2d");
   function widthOf(words, id, spec) {
     const { fontWeight, fontFamily } = spec.deck.layers.find((layer) => layer.id === id);
     pen.font = `${fontWeight} 100px ${fontFamily}`;
-    return (pen.measureText(words).width * SIZES[id] * text) / 100;
-  }
-
-  // Where what is so wide and tall may stand, as px from its position: whole on the map, beside the legend unless it is too wide for
-  // that, on nothing that stands there already. `downs`: which ways down are tried, in letters. Null when there is no such place.
-  function free([lon, lat], half, tall, downs, taken) {
-    const [x, y] = [(lon / 360) * world, mercator(lat) * world];
-    const first = Math.min(frame.left, frame.right - 2 * half);
-    if (first < canvas.left) return null;
-    const aside = Math.max(first + half - x, 0) + Math.min(frame.right - half - x, 0);
-    const [highest, lowest] = [y - canvas.top + tall + 0.1 * text, y - canvas.bottom - tall - 0.1 * text];
-    const place = [lon + (aside / world) * 360, lat];
-    const down = downs.map((n) => Math.min(Math.max(n * text, highest), lowest)).find((shift) => claim(taken, place, half, tall, shift));
-    return down === undefined ? null : [aside, down];
+    return (pen.measureText(words).width * SIZES[id] * plane.text) / 100;
   }
 
   // What the page lays over the map.
   const LAID = [".legend-side", ".legend-note", ".map-scale", ".map-north", ".map-country"].map((name) => "#map " + name).join();
-  function laid() {
-    const box = canvasRoot().getBoundingClientRect();
-    return [...document.querySelectorAll(LAID)].map((node) => node.getBoundingClientRect()).filter(({ width }) => width).map((node) => ({
-      x: canvas.left + (node.left + node.right) / 2 - box.left, y: canvas.top + box.top - (node.top + node.bottom) / 2, half: node.width / 2 + 0.15 * text, tall: node.height / 2,
-    }));
-  }
 
   // Names come most important first; one that would touch what stands there already moves below or above it, or is left out.
   function labelRows(candidates, spec, taken) {
     return candidates.flatMap((row) => {
-      const offset = free(row.position, widthOf(row.text, "labels", spec) / 2 + 0.15 * text, 0.7 * text, [0, 1.4, -1.4], taken);
+      const offset = free(plane, row.position, widthOf(row.text, "labels", spec) / 2 + 0.15 * plane.text, 0.7 * plane.text, [0, 1.4, -1.4], taken);
       return offset ? [{ ...row, offset }] : [];
     });
   }
@@ -316,10 +139,10 @@
   // Everything that is written on the map; earlier ones keep later ones away.
   function writtenRows(spec, outlines, main) {
     const taken = [
-      ...laid(),
-      ...(rows.marks.length > MOST_MARKS ? [] : rows.marks).map((row) => boxAt(row.position, row.size * 0.3, row.size * 0.4, 0)), // what fails is seen before a name is read
-      ...rows.chips.map((row) => boxAt(row.position, row.text.length * text * 0.22 + 6, text * 0.62, 0)),
-      ...rows.clusters.map((row) => boxAt(row.position, row.text.length * text * 0.24 + 8, text * 0.66, row.offset[1])),
+      ...laid(plane, [...document.querySelectorAll(LAID)], canvasRoot().getBoundingClientRect()),
+      ...(rows.marks.length > MOST_MARKS ? [] : rows.marks).map((row) => boxAt(plane, row.position, row.size * 0.3, row.size * 0.4, 0)), // what fails is seen before a name is read
+      ...rows.chips.map((row) => boxAt(plane, row.position, row.text.length * plane.text * 0.22 + 6, plane.text * 0.62, 0)),
+      ...rows.clusters.map((row) => boxAt(plane, row.position, row.text.length * plane.text * 0.24 + 8, plane.text * 0.66, row.offset[1])),
     ];
     rows.notices = noticeRows(outlines, spec, taken);
     rows.labels = labelRows(named(main), spec, taken);
@@ -337,7 +160,7 @@
     return spec.deck.layers.map(({ "@@type": type, ...props }) => {
       for (const [name, value] of Object.entries(props)) if (typeof value === "string" && value.startsWith("@@=")) props[name] = field(value.slice(3));
       if (drawn.old && !WORDS.includes(props.id)) props.opacity = 0.5;
-      if (SIZES[props.id]) props.getSize = SIZES[props.id] * text;
+      if (SIZES[props.id]) props.getSize = SIZES[props.id] * plane.text;
       if (type === "TextLayer" && !rows[props.id].length) props.characterSet = " "; // of no letters no picture can be made
       return new window.deck[type]({ ...props, data: rows[props.id] });
     });
@@ -347,8 +170,6 @@
     const names = path.split(".");
     return (row) => names.reduce((found, name) => found[name], row);
   }
-
-  const mercator = (lat) => Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / (2 * Math.PI);
 
   // ---- camera -----------------------------------------------------------------------------------------------
 
@@ -378,7 +199,7 @@
   }
 
   // Has a line of the legend come or gone since the camera was set?
-  const resized = () => legendSize().some((size, i) => Math.abs(size - beside[i]) > text / 2);
+  const resized = () => legendSize().some((size, i) => Math.abs(size - beside[i]) > plane.text / 2);
 
   // The country and the note stand below the legend; where that has many lines they come closer, then the country goes to the right.
   function makeRoom() {
@@ -404,26 +225,24 @@
     const box = canvasRoot().getBoundingClientRect();
     beside = legendSize();
     const [below, right] = countryWidth(box);
-    const taken = Math.max(beside[0], below) + 0.4 * text;
-    const room = { width: box.width - taken - right - text, height: box.height - text };
+    const taken = Math.max(beside[0], below) + 0.4 * plane.text;
+    const room = { width: box.width - taken - right - plane.text, height: box.height - plane.text };
     const [west, south, east, north] = bounds(spec);
     const width = (east - west) / 360;
     const height = mercator(north) - mercator(south);
-    world = Math.min(room.width / width, room.height / height);
-    const middle = (mercator(north) + mercator(south)) / 2;
-    const latitude = (360 / Math.PI) * Math.atan(Math.exp(middle * 2 * Math.PI)) - 90;
-    const longitude = (west + east) / 2 - ((taken - right) / 2 / world) * 360;
-    const at = (longitude / 360) * world;
-    canvas = { left: at - box.width / 2, right: at + box.width / 2, bottom: middle * world - box.height / 2, top: middle * world + box.height / 2 };
-    frame = { left: canvas.left + taken, right: canvas.right - right - 0.2 * text };
-    measure(spec, latitude);
-    return { longitude, latitude, zoom: Math.log2(world / 512), pitch: 0, bearing: 0 };
+    const world = Math.max(Math.min(room.width / width, room.height / height), 512);
+    const centre = [(west + east) / 2 - ((taken - right) / 2 / world) * 360, latitude((mercator(north) + mercator(south)) / 2)];
+    const [x, y] = at({ world }, centre);
+    const canvas = { left: x - box.width / 2, right: x + box.width / 2, bottom: y - box.height / 2, top: y + box.height / 2 };
+    Object.assign(plane, { world, canvas, frame: { left: canvas.left + taken, right: canvas.right - right - 0.2 * plane.text } });
+    measure(spec, centre[1]);
+    return { longitude: centre[0], latitude: centre[1], zoom: Math.log2(world / 512), pitch: 0, bearing: 0 };
   }
 
   // The scale: the longest round length that takes at most a quarter of the map.
-  function measure(spec, latitude) {
-    const km = (40075 * Math.cos((latitude * Math.PI) / 180)) / world; // of a pixel
-    const most = Math.max(canvasRoot().getBoundingClientRect().width * 0.22, 4.5 * text) * km; // its words stand within it
+  function measure(spec, lat) {
+    const km = (40075 * Math.cos((lat * Math.PI) / 180)) / plane.world; // of a pixel
+    const most = Math.max(canvasRoot().getBoundingClientRect().width * 0.22, 4.5 * plane.text) * km; // its words stand within it
     const size = 10 ** Math.floor(Math.log10(most));
     const length = [5, 3, 2, 1].map((m) => m * size).find((n) => n <= most);
     const bar = document.getElementById("map-scale");
@@ -446,6 +265,8 @@
     return found && found.map ? found : null;
   }
 
+  const afar = () => document.getElementById("scene").dataset.far === "true"; // its legend has no room for symbols, so none are drawn
+
   function say(areas) {
     const map = document.getElementById("map");
     const mine = areas[(scene() || {}).name] || Object.values(areas)[0];
@@ -463,7 +284,7 @@
 
   function refresh(changedAll) {
     const { areas, incidents, assets, outlines, spec } = wanted;
-    const on = (scene() || {}).map || { incidents: true, assets: true, feeds: [] };
+    const on = { ...((scene() || {}).map || { incidents: true, assets: true, feeds: [] }), ...(afar() ? { incidents: false, assets: false } : {}) };
     const found = say(areas) || { classes: null, chips: [], draw: {} };
     const size = labelSize();
     const now = {
@@ -473,18 +294,19 @@
     const all = changedAll || now.look !== drawn.look;
     const differs = (...names) => all || names.some((name) => now[name] !== drawn[name]);
     if (!differs(...Object.keys(now))) return;
-    text = size;
+    plane.text = size;
     // The rows depend on the camera, too: when it has moved, a new one is set by who called.
     if (differs("areas")) rows.areas = abroad() ? landRows(spec) : areaRows(found.classes, spec);
     if (differs("chips")) rows.chips = abroad() ? [] : chipRows(found.chips);
     let { cases, things, shapes: areasOf } = drawn;
+    const where = () => ({ feeds: on.feeds, bounds: bounds(spec), part: part() });
     if (differs("incidents", "how", "feeds")) {
-      cases = drawnLayer(now.incidents, found.draw.incident, on, spec);
-      rows.incidents = dataOf(cases.discs || discs(0));
+      cases = drawnLayer(now.incidents, found.draw.incident, where(), spec, plane.text);
+      rows.incidents = dataOf(cases.discs);
     }
     if (differs("assets", "how", "feeds")) {
-      things = drawnLayer(now.assets, found.draw.asset, on, spec);
-      rows.assets = dataOf(abroad() ? withIslands(things.discs, spec) : things.discs || discs(0));
+      things = drawnLayer(now.assets, found.draw.asset, where(), spec, plane.text);
+      rows.assets = dataOf(abroad() ? joined(things.discs, spec.country.islands, { fill: spec.palette[4], line: [0, 0, 0, 0], radius: 12, width: 0 }, plane.text) : things.discs);
     }
     if (differs("incidents", "assets", "how", "feeds")) {
       rows.marks = [...things.marks, ...cases.marks];
@@ -517,16 +339,6 @@
   function written(spec) {
     rows.hatch = hatchRows(drawn.shapes, spec);
     writtenRows(spec, drawn.shapes, spec.deck.layers.find((layer) => layer.id === "labels").data);
-  }
-
-  function withIslands(found, spec) {
-    const to = discs((found ? found.n : 0) + spec.country.islands.length);
-    if (found) {
-      for (const name of ["at", "fill", "line", "radius", "width"]) to[name].set(found[name].subarray(0, (found[name].length / (found.radius.length || 1)) * found.n));
-      to.n = found.n;
-    }
-    for (const [lon, lat] of spec.country.islands) put(to, lon, lat, { fill: spec.palette[4], line: [0, 0, 0, 0], radius: 12, width: 0 });
-    return to;
   }
 
   function create(spec) {
@@ -627,5 +439,5 @@
   const sizes = new ResizeObserver(fit);
   // The words of the legend come by another way than what is drawn, and may be later.
   const lines = new MutationObserver(() => requestAnimationFrame(() => deck && wanted && resized() && look(wanted.spec)));
-  window.ioc_map = { takers, drawn: () => count, deck: () => deck, text: () => text };
+  window.ioc_map = { takers, drawn: () => count, deck: () => deck, text: () => plane.text };
 })();
