@@ -147,6 +147,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "wall.paused": ("đang dừng", "paused"),
     "wall.keys": ("cách: dừng, chạy tiếp|← →: cảnh trước, sau|1–9: đến cảnh|f: tìm|r: xem lại, về trực tiếp|?: bảng này|Esc: đóng", "space: pause, go on|← →: scene before, after|1–9: to a scene|f: find|r: look back, back to live|?: this list|Esc: close"),
     "wall.find": ("Tìm cảnh hoặc chỉ tiêu", "Find a scene or a KPI"),
+    "wall.short": ("chữ nhỏ hơn mức cần", "letters too small"),
     "wall.none": ("Không có cảnh hoặc chỉ tiêu nào như vậy", "No scene or KPI is called so"),
     "past.title": ("XEM LẠI", "LOOKING BACK"),
     "past.not_now": ("không phải số liệu lúc này", "these are not the figures of now"),

@@ -204,7 +204,7 @@ class Scenes(_Model):
     folder: Path = Field(Path("dashboards/scenes"), description="Folder of the scenes, one YAML file each.")
     use: list[str] = Field(default_factory=lambda: ["overview"], description="The scenes /wall shows, in this order.")
     dwell_s: float = Field(30, ge=5, le=86_400, description="How long a scene stays before the next one comes.")
-    viewing_distance_m: float = Field(5.0, gt=0.3, le=50, description="From where the wall is read.")
+    viewing_distance_m: float | None = Field(None, gt=0.3, le=50, description="From where the wall is read. Where a whole scene has no room for letters of that size it comes in parts. Without it letters are as large as a whole scene has room for.")
     pixel_pitch_mm: float = Field(0.634, gt=0.05, le=20, description="Distance of two pixels of the wall; 0.634 for a 55-inch panel of 1920 pixels.")
     dimming: Dimming = Dimming()
 

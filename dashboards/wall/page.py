@@ -66,14 +66,14 @@ def layout(scenes: Sequence[Scene], context: Context, lang: Lang, at: str | None
             "data-view": view_name(scenes, lang),
             "data-version": context.version,
             "data-theme": "dark",
-            "data-viewing-distance-m": str(settings.viewing_distance_m),
+            "data-viewing-distance-m": str(settings.viewing_distance_m or ""),
             "data-pixel-pitch-mm": str(settings.pixel_pitch_mm),
         }
         | ({} if at is None else {"data-at": past.moment(at, context.zone)}),
     )
 
 
-_WORDS = ("help", "paused", "keys", "find", "none")
+_WORDS = ("help", "paused", "keys", "find", "none", "short")
 
 
 def _turn(scene: Scene, context: Context, lang: Lang) -> dict[str, object]:
@@ -97,11 +97,14 @@ def _turn(scene: Scene, context: Context, lang: Lang) -> dict[str, object]:
     }
 
 
-def _measures(distance_m: float, pitch_mm: float) -> dict[str, str | int]:
+def _measures(distance_m: float | None, pitch_mm: float) -> dict[str, str | int]:
     """Style properties: the height of a small letter that a viewer at this distance needs.
 
-    Default and least after NUREG-0700 and ISO 9241: 20 and 16 minutes of arc. The style sheet caps them by the tiles.
+    Default and least after NUREG-0700 and ISO 9241: 20 and 16 minutes of arc. Where a whole scene has no room for the least,
+    `assets/far.js` divides it. Without a distance letters are as large as a whole scene has room for.
     """
+    if distance_m is None:
+        return {}
     px_per_m = 1000 / pitch_mm
     return {
         "--letter": f"{DEFAULT_LETTER * distance_m * px_per_m:.2f}px",
@@ -112,7 +115,7 @@ def _measures(distance_m: float, pitch_mm: float) -> dict[str, str | int]:
 def _header(scenes: Sequence[Scene], context: Context, lang: Lang) -> Component:
     titles = [html.Span(pick(scene.title, lang), className="scene-title", **{"data-for": scene.name}) for scene in scenes]
     marks = html.Span([html.Span(className="scene-mark", **{"data-mark": scene.name}) for scene in scenes], className="scene-marks", **{"aria-hidden": "true"})
-    turning = [marks, html.Span(id="scene-state", className="scene-state")] if len(scenes) > 1 else []
+    turning = [*([marks] if len(scenes) > 1 else []), html.Span(id="scene-state", className="scene-state")]
     return html.Header(
         [
             html.H1([html.Span(context.province(lang), className="province"), *titles, *turning]),

@@ -1,8 +1,8 @@
 """Pictures of every scene of the wall, at the sizes people hang up, in colour and without: `python -m tests.browser.pictures`.
 
 Written to docs/images/wall/ as SCENE-WIDTHxHEIGHT.webp, from the made-up afternoon of province.py. They are for looking at.
-`--sheet` puts all scenes of a size without colour on one picture: each state must still be told. `--guide` takes those of the
-operators' guide instead, docs/images/NAME.webp.
+`--sheet` puts all scenes of a size without colour on one picture: each state must still be told. `--guide` takes those of README
+and the operators' guide instead, docs/images/NAME.webp.
 """
 
 from __future__ import annotations
@@ -26,8 +26,13 @@ from tests.browser.screens import Screens
 from tests.unit.test_dashboards_map import warned
 
 SIZES = {(1920, 1080): 1280, (3840, 2160): 960, (7680, 2160): 1920}  # and the width of the picture that is kept
-# name -> address, size of the screen, what must be there
-GUIDE = {"wall-past": ("/wall?at=2026-11-20T09:15&", (1920, 1080), "#scene[data-shown] #map[data-mode]"), "operations": ("/operations?", (1440, 1000), "#ops-feeds tr")}
+# name -> address, size of the screen, pixels kept of each, what must be there
+GUIDE = {
+    "wall": ("/wall?", (1920, 1080), 1, "#map[data-mode='deck']"), "wall-past": ("/wall?at=2026-11-20T09:15&", (1920, 1080), 2 / 3, "#scene[data-shown] #map[data-mode]"),
+    "wall-far": ("/wall?", (3840, 2160), 1 / 3, "#map[data-mode='deck']"), "leaders": ("/?", (1440, 1000), 1, ".tile-value"), "phone": ("/?", (390, 844), 2, ".tile-value"), "operations": ("/operations?", (1440, 1000), 8 / 9, "#ops-feeds tr"),
+}  # fmt: skip
+# As if config.yaml said viewing_distance_m: 8.
+EIGHT_METRES = "() => { for (const [name, of] of [['--letter', 0.0058], ['--letter-least', 0.00465]]) document.querySelector('#scene').style.setProperty(name, `${(of * 8000) / 0.634}px`); window.dispatchEvent(new Event('resize')); }"
 FROZEN = "camera-4"  # its picture stands still
 # feed -> kind, state, how many: what a map shows of assets beside the facilities and cameras of province.py.
 PLACES = {
@@ -54,10 +59,12 @@ def main() -> None:
     screens.snapshot = furnished(screens)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=asked.chromium, args=ARGS)
-        for name, (path, (width, height), there) in GUIDE.items() if asked.guide else ():
-            page = _opened(browser, width, height, asked)
+        for name, (path, (width, height), scale, there) in GUIDE.items() if asked.guide else ():
+            page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
             page.goto(f"{screens.url}{path}lang={asked.lang}")
             page.wait_for_selector(there, timeout=120_000)
+            if name == "wall-far":  # four 55-inch panels, read from eight metres
+                page.evaluate(EIGHT_METRES)
             _settle(page)
             _picture(page, asked.out.parent / name, asked)
             page.close()

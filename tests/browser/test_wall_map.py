@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from ioc.live import Point
 from tests.browser import province
 from tests.browser.conftest import OpenPage
-from tests.browser.pictures import furnished
+from tests.browser.pictures import EIGHT_METRES, furnished
 from tests.browser.screens import Screens
 from tests.browser.test_scenes import NAMES, STILL
 from tests.browser.test_screens import drawn
@@ -191,6 +191,28 @@ def test_w01_nothing_written_on_the_map_of_any_scene_touches_anything_or_is_cut(
     assert len(shown) > 12 and min(map(len, shown.values())) >= 2
     for name in ("warnings", "thai-nguyen-city", "song-cong"):
         assert "Mưa lớn, ngập úng\nnghiêm trọng" in shown[name], name
+
+
+def test_w01_from_eight_metres_nothing_written_on_a_map_touches_anything_or_is_cut(chrome: Browser, maps: Screens) -> None:
+    """Four panels: each scene is a tile, then its map, shades only."""
+    maps.snapshot = furnished(maps)
+    page = chrome.new_page(viewport={"width": 3840, "height": 2160}, device_scale_factor=1 / 8)
+    page.goto(maps.url + "/wall")
+    drawn(page)
+    page.evaluate(STILL)
+    page.evaluate(EIGHT_METRES)
+    wrong, shown, symbols = {}, {}, {}
+    for name in maps.config.scenes.use:
+        page.evaluate(f"window.ioc_scenes.show('{name}', 1)")
+        page.evaluate("new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 400))")  # the camera follows the map's size
+        touching, cut, shown[name] = page.evaluate(TOUCH)
+        wrong |= {name: [touching, cut]} if touching or cut else {}
+        symbols[name] = page.evaluate("['incidents', 'assets'].map((id) => window.ioc_map.deck().props.layers.find((layer) => layer.id === id).props.data.length)")
+    assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('#scene')).fontSize)") > 136
+    page.close()
+    assert wrong == {}
+    assert min(map(len, shown.values())) >= 1 and sum(map(len, shown.values())) > 30, shown
+    assert {name: n for name, n in symbols.items() if any(n)} == {}
 
 
 def test_a_commune_without_a_value_is_outlined_and_hatched_as_the_legend_says(screens: Screens, open_page: OpenPage) -> None:

@@ -60,7 +60,7 @@ def test_every_command_and_target_named_exists(page: Path) -> None:
 
 def test_the_readme_shows_both_commands_and_a_picture() -> None:
     assert "make up" in README and "make test" in README
-    assert re.search(r"!\[.*\]\(docs/images/[\w-]+\.png\)", README)
+    assert re.search(r"!\[.*\]\(docs/images/[\w-]+\.webp\)", README)
 
 
 def test_the_example_event_of_the_readme_is_accepted() -> None:
