@@ -126,8 +126,10 @@
   // After a reconnect everything comes again; what the page shows already is not drawn again. A tile of a scene that is
   // not on waits, only its newest value, until its scene is: a wall has ten times the tiles it shows.
   function apply(props) {
+    // What is hidden is asked of all before any is put in: after a change the next question would lay out the whole page.
+    const off = new Set(Object.keys(props).filter(hidden));
     for (const id in props) {
-      if (hidden(id)) later.set(id, props[id]);
+      if (off.has(id)) later.set(id, props[id]);
       else put(id, props[id]);
     }
     document.documentElement.dataset.live = String(Date.now());
@@ -161,7 +163,7 @@
   }
 
   window.addEventListener("ioc:scene", () => {
-    for (const [id, values] of [...later]) if (!hidden(id)) put(id, values);
+    for (const [id, values] of [...later].filter(([id]) => !hidden(id))) put(id, values);
   });
 
   // The server runs another version than the page came from: load the new page, once. A wall that turns scenes does it

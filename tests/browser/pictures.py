@@ -66,7 +66,7 @@ def main() -> None:
             if name == "wall-far":  # four 55-inch panels, read from eight metres
                 page.evaluate(EIGHT_METRES)
             _settle(page)
-            _picture(page, asked.out.parent / name, asked)
+            _picture(page, asked.out.parent / name, asked, max(1, scale))
             page.close()
         for size in () if asked.guide else asked.sizes:
             width, height = (int(part) for part in size.split("x"))
@@ -124,13 +124,13 @@ def _settle(page: Page) -> None:
     page.evaluate("new Promise((done) => setTimeout(() => requestIdleCallback(done, { timeout: 3000 }), 1500))")
 
 
-def _picture(page: Page, path: Path, asked: argparse.Namespace) -> None:
+def _picture(page: Page, path: Path, asked: argparse.Namespace, scale: float = 1) -> None:
     size = page.viewport_size
     assert size is not None
     link = page.context.new_cdp_session(page)
     for ending, sight in (("", "none"), *((("-grey", "achromatopsia"),) if asked.grey else ())):
         link.send("Emulation.setEmulatedVisionDeficiency", {"type": sight})
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": scale}
         taken = link.send("Page.captureScreenshot", {"format": asked.format, "clip": clip} | ({"quality": 70} if asked.format == "webp" else {}))
         path.with_name(f"{path.name}{ending}.{asked.format}").write_bytes(base64.b64decode(taken["data"]))
     link.send("Emulation.setEmulatedVisionDeficiency", {"type": "none"})

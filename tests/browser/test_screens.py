@@ -378,3 +378,26 @@ def test_a_note_that_somebody_else_changed_comes_back_with_both_texts(screens: S
     expect(page.locator("#notes [role=alert]")).to_contain_text("binh vừa sửa ghi chú này")
     expect(page.locator("#note-1 .note-body")).to_contain_text("Mưa lớn")
     expect(page.locator("#body-1")).to_have_value("Chữ của tôi")
+
+
+def test_w22_a_message_lays_the_page_out_a_few_times_however_much_it_changes(screens: Screens, open_page: OpenPage) -> None:
+    """A question about style between two changes costs a layout of the whole wall: forty tiles took two seconds so."""
+    page = drawn(open_page("/wall", script=REFUSE_WEBGL))
+    page.evaluate("for (const scene of window.ioc_scenes.list()) scene.dwell_s = 1e6")
+    link = page.context.new_cdp_session(page)
+    link.send("Performance.enable")
+
+    def layouts() -> float:
+        return float(next(metric["value"] for metric in link.send("Performance.getMetrics")["metrics"] if metric["name"] == "LayoutCount"))
+
+    tiles = page.evaluate("[...document.querySelectorAll('.tiles > .tile')].filter((tile) => tile.offsetParent).map((tile) => tile.dataset.kpi)")
+    assert len(tiles) == 12
+    before = layouts()
+    screens.show(province.snapshot(2, values={kpi: 7.0 for kpi in tiles}))
+    page.wait_for_function("[...document.querySelectorAll('.tiles > .tile')].filter((tile) => tile.offsetParent).every((tile) => tile.dataset.value === '7')")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert layouts() - before <= 5
+    before = layouts()
+    page.evaluate("window.ioc_scenes.show('public-services')")  # what waited for its scene is put in
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert layouts() - before <= 5
