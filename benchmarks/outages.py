@@ -214,7 +214,7 @@ def joined(notes: list[dict[str, Any]], at: float) -> list[str]:
     return [f"{a} to {b} s: {what}" for a, b, what in lines]
 
 
-def measure(it: Rig, dsn: str, *, small: bool) -> dict[str, dict[str, Any]]:
+def measure(it: Rig, dsn: str, *, small: bool, only: str) -> dict[str, dict[str, Any]]:
     port, results = free_port(), {}
     with namespace() as space:
         host = "10.231.77.1" if space else "127.0.0.1"
@@ -233,7 +233,7 @@ def measure(it: Rig, dsn: str, *, small: bool) -> dict[str, dict[str, Any]]:
                 page.goto(f"http://{host}:{port}/wall/overview")
                 page.wait_for_selector(f"#{TILE}[data-state=live]")
                 page.evaluate(_NOTE)
-                for cut in cuts(small=small, wire=space is not None):
+                for cut in [cut for cut in cuts(small=small, wire=space is not None) if only in ("", cut[0])]:
                     results[cut[0]] = suffer(page, stage, cut)
                 browser.close()
         finally:
@@ -242,10 +242,10 @@ def measure(it: Rig, dsn: str, *, small: bool) -> dict[str, dict[str, Any]]:
     return results
 
 
-def run(*, small: bool) -> dict[str, Any]:
-    """Return the object that is printed."""
+def run(*, small: bool, only: str = "") -> dict[str, Any]:
+    """Return the object that is printed. `only`: of this one thing."""
     with rig() as it, it.fresh_database() as dsn:
-        found_out = measure(it, dsn, small=small)
+        found_out = measure(it, dsn, small=small, only=only)
         machine = it.machine()
         for process in reversed(it.processes):
             process.stop()
@@ -270,8 +270,8 @@ def run(*, small: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    args = options(__doc__ or "")
-    show(run(small=args.small), as_json=args.json)
+    args = options(__doc__ or "", only={"default": "", "choices": [name for name, *_ in cuts(small=False, wire=True)], "help": "only this"})
+    show(run(small=args.small, only=args.only), as_json=args.json)
 
 
 if __name__ == "__main__":

@@ -393,7 +393,7 @@ def test_w22_a_message_lays_the_page_out_a_few_times_however_much_it_changes(scr
     tiles = page.evaluate("[...document.querySelectorAll('.tiles > .tile')].filter((tile) => tile.offsetParent).map((tile) => tile.dataset.kpi)")
     assert len(tiles) == 12
     before = layouts()
-    screens.show(province.snapshot(2, values={kpi: 7.0 for kpi in tiles}))
+    screens.show(province.snapshot(2, values=dict.fromkeys(tiles, 7.0)))
     page.wait_for_function("[...document.querySelectorAll('.tiles > .tile')].filter((tile) => tile.offsetParent).every((tile) => tile.dataset.value === '7')")
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert layouts() - before <= 5
