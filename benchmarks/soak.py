@@ -57,8 +57,10 @@ def steady(bootstrap: str, kind: str, stop: threading.Event) -> Callable[[], Non
             i, now = n % CASES, datetime.now(UTC)
             status = "open" if n // CASES % 2 == 0 or i % 3 else "closed"
             case = Case(status=status, title="Phản ánh", category=f"c{i % 9}", area=codes[i % len(codes)], opened_at=now - timedelta(hours=1), lat=21.4 + i % 37 / 100, lon=105.6 + i % 41 / 100)  # type: ignore[arg-type]
-            with suppress(Unavailable):  # the broker may be what is away; it goes on when it is back
+            with suppress(Unavailable):  # the broker may be what is away; it goes on when it is back, as a connector does, which flushes
                 publisher.send(FEED, make("/soak", f"SR-{i}", now, case))
+                if n % 20 == 0:
+                    publisher.flush()
             n += 1
         publisher.close()
 

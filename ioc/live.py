@@ -583,8 +583,7 @@ def values_by_area(engine: Evaluator, reader: Reader, name: str, now: datetime) 
 
 def points(reader: Reader, now: datetime) -> list[Point]:
     """Return what the map draws: open cases and assets with a place."""
-    incidents = [Point(layer="incident", **row) for row in status.open_cases(reader, now)]
-    return incidents + [Point(layer="asset", **row) for row in status.assets(reader)]
+    return [Point("incident", *row) for row in status.open_cases(reader, now)] + [Point("asset", *row) for row in status.assets(reader)]
 
 
 def _aged(tile: Tile, states: Mapping[str, Freshness]) -> Tile:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
+from psycopg.rows import BaseRowFactory, dict_row, tuple_row
 
 from ioc import causes
 from ioc.doubts import in_words
@@ -16,6 +16,7 @@ from ioc.store.reader import Reader
 from ioc.store.sql import queries
 
 _SQL = queries("status")
+_Row = TypeVar("_Row")
 _COUNTED = ("polls", "records", "errors", "last_error", "last_cause", "shape_changes", "shape_change", "shape_changed_at", "bytes_read", "doubtful", "errors_by_type")  # of a source, by connect
 SERVICE_SILENT = timedelta(seconds=30)  # a process not seen for this long is gone
 DOUBT_WINDOW = timedelta(days=7)
@@ -73,21 +74,21 @@ def services(conn: psycopg.Connection[Any], now: datetime) -> list[dict[str, Any
 
 def ticker(reader: Reader, feeds: list[str], now: datetime, limit: int = 10) -> list[dict[str, Any]]:
     """Return the latest case events until the reader's instant, at most `limit` of a feed, the newest first, one a case."""
-    return _shown(reader, "ticker", feeds=feeds, since=now - TICKER_WINDOW, until=reader.then.at if reader.then else _FOREVER, limit=limit)
+    return _shown(reader, "ticker", dict_row, feeds=feeds, since=now - TICKER_WINDOW, until=reader.then.at if reader.then else _FOREVER, limit=limit)
 
 
-def open_cases(reader: Reader, now: datetime) -> list[dict[str, Any]]:
-    """Return open cases with a place, newest first."""
-    return _shown(reader, "open_cases", now=now, limit=MOST_POINTS)
+def open_cases(reader: Reader, now: datetime) -> list[tuple[Any, ...]]:
+    """Return open cases with a place, newest first: feed, subject, title, category, state, area, lat, lon, since, level, shape, ''."""
+    return _shown(reader, "open_cases", tuple_row, now=now, limit=MOST_POINTS)
 
 
-def assets(reader: Reader) -> list[dict[str, Any]]:
-    """Return assets with a place."""
-    return _shown(reader, "assets", limit=MOST_POINTS)
+def assets(reader: Reader) -> list[tuple[Any, ...]]:
+    """Return assets with a place: as of open cases, the last what the source says of the picture."""
+    return _shown(reader, "assets", tuple_row, limit=MOST_POINTS)
 
 
-def _shown(reader: Reader, name: str, **params: Any) -> list[dict[str, Any]]:
-    """Ask of what is stored, or of what was so then (`as_then` with `seen`)."""
+def _shown(reader: Reader, name: str, row_factory: BaseRowFactory[_Row], **params: Any) -> list[_Row]:
+    """Ask of what is stored, or of what was so then (`as_then` with `seen`). Of places plain rows: there may be a hundred thousand."""
     then = reader.then
     cases, assets = ("pg_temp", "then_seen_case"), ("pg_temp", "then_asset_state")
     query = sql.SQL(_SQL[name]).format(
@@ -95,8 +96,8 @@ def _shown(reader: Reader, name: str, **params: Any) -> list[dict[str, Any]]:
         assets=sql.Identifier(*assets) if then else sql.Identifier("asset_state"),
         moment=sql.Identifier("time" if then and then.truncate else "received_at"),
     )
-    with reader.conn.cursor(row_factory=dict_row) as cur:
-        return cur.execute(query, params, prepare=False if then else None).fetchall()
+    with reader.conn.cursor(row_factory=row_factory) as cur:
+        return cur.execute(query, params, prepare=False if then else None, binary=True).fetchall()
 
 
 def dead_letters(conn: psycopg.Connection[Any], feed: str | None = None, limit: int = 100) -> list[dict[str, Any]]:

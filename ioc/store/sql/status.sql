@@ -38,13 +38,13 @@ ORDER BY least(e.time, e.received_at) DESC, e.received_at DESC, e.feed, e.subjec
 -- Open cases that have a place: newest first, so that a flood keeps what is new.
 SELECT feed, subject, title, coalesce(category, '') AS category,
        CASE WHEN status = 'open' AND due_at <= %(now)s THEN 'overdue' ELSE status END AS state,
-       area, lat, lon, coalesce(opened_at, first_at) AS since, coalesce(level, '') AS level, shape
+       area, lat, lon, coalesce(opened_at, first_at) AS since, coalesce(level, '') AS level, shape, '' AS picture
 FROM {cases}
 WHERE status <> 'closed' AND NOT deleted AND title IS NOT NULL AND lat IS NOT NULL AND lon IS NOT NULL
 ORDER BY opened_at DESC NULLS LAST LIMIT %(limit)s
 
 -- name: assets
-SELECT feed, subject, coalesce(name, '') AS title, kind AS category, state, area, lat, lon, NULL::timestamptz AS since, coalesce(dims ->> 'picture', '') AS picture
+SELECT feed, subject, coalesce(name, '') AS title, kind AS category, state, area, lat, lon, NULL::timestamptz AS since, '' AS level, NULL::jsonb AS shape, coalesce(dims ->> 'picture', '') AS picture
 FROM {assets}
 WHERE NOT deleted AND lat IS NOT NULL AND lon IS NOT NULL AND state <> 'retired'
 ORDER BY feed, subject LIMIT %(limit)s
