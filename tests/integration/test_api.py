@@ -66,7 +66,7 @@ def event(n: int = 1, **changes: Any) -> dict[str, Any]:
     return whole | changes
 
 
-def until(what: Callable[[], bool], within_s: float = 60) -> None:
+def until(what: Callable[[], bool], within_s: float = 120) -> None:
     deadline = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < deadline, "did not happen in time"

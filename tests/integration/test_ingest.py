@@ -60,7 +60,7 @@ def running(config: Config) -> Iterator[ingest.Ingest]:
         assert not thread.is_alive()
 
 
-def until(what: Callable[[], bool], within_s: float = 60) -> None:
+def until(what: Callable[[], bool], within_s: float = 120) -> None:
     deadline = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < deadline, "did not happen in time"
