@@ -5,8 +5,12 @@
   "use strict";
 
   const LINES = ".wall .tile-head, .wall .tile-main, .wall .tile-foot, .wall .chart-head, .wall .chart-foot, .wall .flow, .wall .chart .ranking";
+  const PLACES = ".tile, .chart"; // what changes in one of them moves nothing outside of it
+  const OTHERS = ".feed-strip, .stills"; // they have no such lines
   const LEAST = 0.6;
   let waiting = false;
+  let all = false;
+  const changed = new Set(); // places
 
   function over(node) {
     if (node.scrollWidth > node.clientWidth + 1) return true;
@@ -16,7 +20,9 @@
 
   function fit() {
     waiting = false;
-    const nodes = [...document.querySelectorAll(LINES)];
+    const nodes = [...document.querySelectorAll(LINES)].filter((node) => all || changed.has(node.closest(PLACES)));
+    all = false;
+    changed.clear();
     for (const node of nodes) {
       node.style.removeProperty("--fit");
       node.style.removeProperty("--small");
@@ -35,7 +41,10 @@
     }
   }
 
-  function soon() {
+  // `places`: where something changed; without them it may be anywhere.
+  function soon(places) {
+    if (places) places.forEach((place) => changed.add(place));
+    else all = true;
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(fit);
@@ -43,9 +52,12 @@
 
   new MutationObserver((changes) => {
     const wall = document.querySelector(".wall .wall-left");
-    if (wall && changes.some((change) => wall.contains(change.target))) soon();
+    const nodes = changes.map(({ target }) => (target.nodeType === 1 ? target : target.parentElement)).filter((node) => wall && wall.contains(node) && !node.closest(OTHERS));
+    if (!nodes.length) return;
+    const places = nodes.map((node) => node.closest(PLACES));
+    soon(places.includes(null) ? null : places);
   }).observe(document, { childList: true, subtree: true, characterData: true });
-  window.addEventListener("resize", soon);
-  window.addEventListener("ioc:scene", soon); // what was hidden had no width to measure
-  document.fonts.ready.then(soon);
+  window.addEventListener("resize", () => soon());
+  window.addEventListener("ioc:scene", () => soon()); // what was hidden had no width to measure
+  document.fonts.ready.then(() => soon());
 })();

@@ -401,3 +401,20 @@ def test_w22_a_message_lays_the_page_out_a_few_times_however_much_it_changes(scr
     page.evaluate("window.ioc_scenes.show('public-services')")  # what waited for its scene is put in
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert layouts() - before <= 5
+
+
+def test_a_change_of_one_tile_fits_its_lines_and_no_other(screens: Screens, open_page: OpenPage) -> None:
+    page = drawn(open_page("/wall", script=REFUSE_WEBGL))
+    page.evaluate("for (const scene of window.ioc_scenes.list()) scene.dwell_s = 1e6")
+    page.evaluate("""() => {
+      window.asked = new Set(); // whose width was asked for
+      const own = Object.getOwnPropertyDescriptor(Element.prototype, "scrollWidth");
+      Object.defineProperty(Element.prototype, "scrollWidth", { ...own, get() { const tile = this.closest(".tile"); if (tile) window.asked.add(tile.dataset.kpi); return own.get.call(this); } });
+    }""")
+    screens.show(province.snapshot(2, values={"documents_received_today": 999_999.0}))
+    page.wait_for_function("document.querySelector('#tile-documents_received_today').dataset.value === '999999'")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate("[...window.asked]") == ["documents_received_today"]
+    page.evaluate("window.ioc_scenes.show('health')")  # another scene: all of it
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert len(page.evaluate("[...window.asked]")) > 4
