@@ -7,6 +7,7 @@ goes to PREFIX.dead-letters. The producer is idempotent and waits for all replic
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ import structlog
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.net.compat import KafkaNetClient
 
 from ioc.config import Broker
 from ioc.errors import Unavailable
@@ -52,6 +54,25 @@ def client_options(broker: Broker) -> dict[str, Any]:
     }
 
 
+def opened(kind: Callable[..., Any], broker: Broker, **options: Any) -> Any:
+    """Return a client of this broker: a `kind` of kafka-python's. Raise what it raises when no broker answers.
+
+    kafka-python (3.0) then leaves a thread and its sockets behind, each time; they are closed here.
+    """
+    made: list[KafkaNetClient] = []
+
+    def network(**given: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**given))
+        return made[-1]
+
+    try:
+        return kind(kafka_client=network, **options, **client_options(broker))
+    except BaseException:
+        for client in made:
+            client.close()
+        raise
+
+
 class Topics:
     """Creates topics and tells their ids. An id changes when a topic is deleted and made again."""
 
@@ -62,7 +83,7 @@ class Topics:
 
     def _client(self) -> Any:
         if self._admin is None:
-            self._admin = KafkaAdminClient(request_timeout_ms=REQUEST_TIMEOUT_MS, **client_options(self._broker))
+            self._admin = opened(KafkaAdminClient, self._broker, request_timeout_ms=REQUEST_TIMEOUT_MS)
         return self._admin
 
     def ensure(self, feeds: list[str]) -> None:
@@ -126,7 +147,8 @@ class Publisher:
         with self._lock:
             if self._producer is None:
                 try:
-                    self._producer = KafkaProducer(
+                    self._producer = opened(
+                        KafkaProducer, self._broker,
                         acks="all",
                         linger_ms=LINGER_MS,
                         batch_size=262_144,
@@ -134,8 +156,7 @@ class Publisher:
                         request_timeout_ms=REQUEST_TIMEOUT_MS,
                         delivery_timeout_ms=2 * REQUEST_TIMEOUT_MS,
                         max_block_ms=REQUEST_TIMEOUT_MS,
-                        **client_options(self._broker),
-                    )
+                    )  # fmt: skip
                 except (KafkaError, OSError) as exc:
                     raise Unavailable(f"the broker at {self._broker.bootstrap} is away: {exc}") from exc
             return self._producer

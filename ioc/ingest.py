@@ -30,7 +30,7 @@ from kafka.structs import MemberState
 from ioc import areas as areas_
 from ioc import privacy
 from ioc.areas import Areas
-from ioc.bus import DEAD_LETTERS, HEARTBEAT, REQUEST_TIMEOUT_MS, Topics, client_options, feed_of, topic_of
+from ioc.bus import DEAD_LETTERS, HEARTBEAT, REQUEST_TIMEOUT_MS, Topics, feed_of, opened, topic_of
 from ioc.clock import Clock, system_clock
 from ioc.config import POLL_GRACE_S, Config
 from ioc.errors import Unavailable
@@ -248,7 +248,8 @@ class Ingest:
 
     def _consumer(self) -> Any:
         cfg = self._config
-        consumer = KafkaConsumer(
+        consumer = opened(
+            KafkaConsumer, cfg.broker,
             group_id=cfg.broker.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -260,8 +261,7 @@ class Ingest:
             heartbeat_interval_ms=1_000,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             metadata_max_age_ms=METADATA_MS,
-            **client_options(cfg.broker),
-        )
+        )  # fmt: skip
         self.unplaced = set()
         consumer.subscribe(pattern=f"^{re.escape(cfg.broker.prefix)}\\..+", listener=_Listener(self))
         return consumer

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
 import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
 
+from ioc import bus
 from ioc.bus import Publisher
 from ioc.config import Broker
 from ioc.errors import Unavailable
@@ -88,3 +94,18 @@ def test_a_topic_whose_partitions_are_not_told_yet_is_unavailable(own_broker: An
             publisher.send("f", FACT)
     assert goes_on(publisher)
     publisher.close()
+
+
+@pytest.mark.parametrize("kind", [KafkaProducer, KafkaConsumer, KafkaAdminClient])
+def test_a_client_that_finds_no_broker_leaves_neither_thread_nor_socket(kind: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A broker that is away over a weekend is looked for some twenty thousand times."""
+    monkeypatch.setattr(bus, "BOOTSTRAP_MS", 300)
+    caplog.set_level(logging.CRITICAL, "kafka")  # pytest keeps records, and with them the connections they tell of
+    gc.collect()
+    threads, files = set(threading.enumerate()), psutil.Process().num_fds()
+    for _ in range(3):
+        with pytest.raises(KafkaError):
+            bus.opened(kind, Broker(bootstrap="127.0.0.1:9"))
+    gc.collect()
+    assert set(threading.enumerate()) <= threads
+    assert psutil.Process().num_fds() <= files
