@@ -4,6 +4,7 @@
   "use strict";
 
   const TILE = { wide: 11.85, tall: 5.78 }; // in letters, what a tile's text needs: wall.css gives it 8.62 % of its width, 17.3 % of its height; and the bar of an alarm
+  const HEADER = 1.15; // letters, the line above all
   const MAP = { wide: 14, tall: 13.5 }; // a map with its title, its steps and names, or three communes ranked, and the country
 
   // What the viewers need that a whole scene has no room for: null, or {letter, across, down, map, short}: px; tiles beside and above one
@@ -27,8 +28,6 @@
     const u = Math.min(window.innerHeight / 1080, window.innerWidth / 1920);
     return { beside: 28 * u, above: 32 * u, tileBeside: 22 * u + 2, tileAbove: 12 * u + 2, gap: 10 * u };
   }
-
-  const HEADER = 1.15; // of a letter
 
   function room(letter) {
     const { beside, above, tileBeside, tileAbove, gap } = edges();

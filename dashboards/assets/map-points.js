@@ -63,11 +63,12 @@
   }
 
   // What a scene shows of a layer: discs, marks (what does not work at all is a letter of its own), clusters, heat.
-  // `how`: [mode, name]; `where`: {feeds, bounds, part} that are shown (feeds []: all; part: rings, null for all); `text`: the map's letters, px.
+  // `how`: [mode, name]; `where()`: {feeds, bounds, part} that are shown (feeds []: all; part: rings, null for all), asked for where points are drawn one by one;
+  // `text`: the map's letters, px.
   function drawnLayer(sent, how, where, spec, text) {
     const found = { discs: null, marks: [], clusters: [], heat: [] };
     const [mode, name] = how || [];
-    if (mode === "points" && sent.points) pointsOf(unpacked(sent.points), where, spec, text, found);
+    if (mode === "points" && sent.points) pointsOf(unpacked(sent.points), where(), spec, text, found);
     else if (mode === "clusters") clustersOf(sent.clusters[name] || [], spec, text, found);
     else if (mode === "heat" && sent.heat[name]) found.heat = heatOf(sent.heat[name], spec);
     return found;

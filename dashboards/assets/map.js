@@ -230,7 +230,7 @@
     const [west, south, east, north] = bounds(spec);
     const width = (east - west) / 360;
     const height = mercator(north) - mercator(south);
-    const world = Math.max(Math.min(room.width / width, room.height / height), 512);
+    const world = Math.max(Math.min(room.width / width, room.height / height), 512); // at least the whole Earth, where the legend leaves no room
     const centre = [(west + east) / 2 - ((taken - right) / 2 / world) * 360, latitude((mercator(north) + mercator(south)) / 2)];
     const [x, y] = at({ world }, centre);
     const canvas = { left: x - box.width / 2, right: x + box.width / 2, bottom: y - box.height / 2, top: y + box.height / 2 };
@@ -301,11 +301,11 @@
     let { cases, things, shapes: areasOf } = drawn;
     const where = () => ({ feeds: on.feeds, bounds: bounds(spec), part: part() });
     if (differs("incidents", "how", "feeds")) {
-      cases = drawnLayer(now.incidents, found.draw.incident, where(), spec, plane.text);
+      cases = drawnLayer(now.incidents, found.draw.incident, where, spec, plane.text);
       rows.incidents = dataOf(cases.discs);
     }
     if (differs("assets", "how", "feeds")) {
-      things = drawnLayer(now.assets, found.draw.asset, where(), spec, plane.text);
+      things = drawnLayer(now.assets, found.draw.asset, where, spec, plane.text);
       rows.assets = dataOf(abroad() ? joined(things.discs, spec.country.islands, { fill: spec.palette[4], line: [0, 0, 0, 0], radius: 12, width: 0 }, plane.text) : things.discs);
     }
     if (differs("incidents", "assets", "how", "feeds")) {

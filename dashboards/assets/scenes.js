@@ -47,7 +47,7 @@
   }
 
   function whole(scene, on) {
-    const lines = [`${on} { ${grid(scene.tiles.length, scene.columns, scene.columns_wide)} }`, ...placed([...scene.charts], on), ...placed([...scene.stills], on), ...placed(scene.tiles.map((tile) => tile.id), on)];
+    const lines = [`${on} { ${grid(scene.tiles.length, scene.columns, scene.columns_wide)} }`, ...placed(scene.charts, on), ...placed(scene.stills, on), ...placed(scene.tiles.map((tile) => tile.id), on)];
     if (!scene.charts.length) lines.push(`${on} .charts { display: none; }`);
     if (!scene.stills.length) lines.push(`${on} .stills { display: none; }`);
     lines.push(`${on} .ticker-of[data-for="${scene.name}"] { display: contents; }`);

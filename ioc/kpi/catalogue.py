@@ -382,7 +382,7 @@ class _KpiRow(_Row):
     better: Better
     watch: _Limit = None
     alarm: _Limit = None
-    judged_from: int = Field(0, ge=2)
+    judged_from: int | None = Field(None, ge=2)
     target: float | None = None
     target_due: date | None = None
     period: Period

@@ -36,7 +36,7 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         rows = [
             {"kpi": k.kpi, "theme": k.theme, "title": k.title, "description": k.description, "kind": k.kind, "unit": k.unit, "period": k.period}
-            | {"better": k.better, "watch": k.watch, "alarm": k.alarm, "judged_from": k.judged_from or None, "target": k.target, "feeds": k.feeds, "version": k.version, "since": k.since}
+            | {"better": k.better, "watch": k.watch, "alarm": k.alarm, "judged_from": k.judged_from, "target": k.target, "feeds": k.feeds, "version": k.version, "since": k.since}
             for k in kpis
         ]
         _print(rows)

@@ -587,7 +587,7 @@ def status(kpi: Kpi, value: _Value, denominator: _Value = None, *, whole: bool =
 
 def too_few(kpi: Kpi, denominator: _Value) -> bool:
     """Is this less than what the KPI's limits judge? An on-time rate of one dossier, at one in the morning, is chance."""
-    return denominator is not None and denominator < kpi.judged_from
+    return kpi.judged_from is not None and denominator is not None and denominator < kpi.judged_from
 
 
 def _worse(kpi: Kpi, value: float, limit: float | tuple[float, float] | None) -> bool:

@@ -65,7 +65,7 @@ def explain(engine: Engine, reader: Reader, kpi: str, *, area: str | None = None
         "formula": {"words": in_words(chosen, titles), "symbols": in_symbols(chosen.formula), **_statement(engine, reader, chosen, area, at, days, period)}
         | {"version": chosen.version, "since": chosen.since, "history": list(chosen.history)}
         | {"inputs": [other.kpi for other in chosen.formula.derived.inputs] if chosen.formula.derived else []},
-        "limits": {"better": chosen.better, "watch": chosen.watch, "alarm": chosen.alarm, "judged_from": chosen.judged_from or None, "target": chosen.target},
+        "limits": {"better": chosen.better, "watch": chosen.watch, "alarm": chosen.alarm, "judged_from": chosen.judged_from, "target": chosen.target},
         "feeds": named,
         "events": events,
         "doubts": status.doubts(reader.conn, list(chosen.feeds), known_at or at, EVENTS, _metrics(chosen)),

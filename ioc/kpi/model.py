@@ -83,7 +83,7 @@ class Kpi:
     since: date
     watch: float | tuple[float, float] | None = None
     alarm: float | tuple[float, float] | None = None
-    judged_from: int = 0  # the smallest denominator that limits and target judge: 0 of 1 is no alarm
+    judged_from: int | None = None  # the smallest denominator that limits and target judge: 0 of 1 is no alarm
     target: float | None = None
     target_due: date | None = None
     latest: bool = False  # the value is of the newest period that has one: figures published weeks after their period
