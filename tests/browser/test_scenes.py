@@ -107,12 +107,13 @@ def test_a_scene_draws_only_what_its_feeds_say(screens: Screens, open_page: Open
     page = drawn(open_page("/wall"))
     page.evaluate(STILL)
     drawn_points = "[window.ioc_map.deck().props.layers.find((l) => l.id === 'incidents').props.data.length, window.ioc_map.deck().props.layers.find((l) => l.id === 'assets').props.data.length]"
+    expected = {"overview": [214, 92], "incidents": [214, 0], "health": [0, 92], "warnings": [0, 0]}
     found = {}
-    for name in ("overview", "incidents", "health", "warnings"):
+    for name, counts in expected.items():
         page.evaluate(f"window.ioc_scenes.show('{name}')")
-        page.wait_for_timeout(500)
+        page.wait_for_function(f"String({drawn_points}) === String({counts})")
         found[name] = page.evaluate(drawn_points)
-    assert found == {"overview": [214, 92], "incidents": [214, 0], "health": [0, 92], "warnings": [0, 0]}
+    assert found == expected
 
 
 def test_a_scene_of_a_part_of_the_province_looks_at_that_part(screens: Screens, open_page: OpenPage) -> None:
